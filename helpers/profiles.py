@@ -1,0 +1,66 @@
+"""Budgets for a run (smoke, quick, full) and the folder that its results go to."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+from helpers.errors import UserError
+
+PROFILES = ("smoke", "quick", "full")
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def choose_profile(*, smoke: dict, quick: dict, full: dict) -> SimpleNamespace:
+    """Return one of three budgets, its values as attributes and its `name` beside them.
+
+    `NB_PROFILE` names the profile; without it the choice is `full` where TensorFlow sees a GPU and
+    `quick` elsewhere. Only budgets belong here (epochs, steps, examples, image size): what the
+    model *is* stays the same in all three.
+
+    Raises:
+        UserError: `NB_PROFILE` is no profile, or the three do not have the same keys.
+    """
+    budgets = {"smoke": smoke, "quick": quick, "full": full}
+    for name, budget in budgets.items():
+        if unequal := set(budget) ^ set(full):
+            raise UserError(
+                f"the profiles differ in their keys: {sorted(unequal)} stand in only one of '{name}' and 'full'. "
+                "Give all three the same keys."
+            )
+    name = os.environ.get("NB_PROFILE", "").strip()
+    reason = "NB_PROFILE"
+    if not name:
+        gpus = _count_gpus()
+        name, reason = ("full", f"{gpus} GPU") if gpus else ("quick", "no GPU")
+    if name not in budgets:
+        raise UserError(f"NB_PROFILE={name!r} is not a profile. Set it to one of {', '.join(PROFILES)}, or unset it.")
+    values = ", ".join(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in budgets[name].items())
+    print(f"Profile {name} ({reason}): {values}")
+    return SimpleNamespace(name=name, **budgets[name])
+
+
+def output_folder(notebook: str) -> Path:
+    """Return the folder for a notebook's checkpoints and results, made if it is not there.
+
+    It lies in `NB_OUTPUT_DIR` (in Colab a mounted Drive, say) or else in `build/` of the checkout.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+    """
+    folder = Path(os.environ.get("NB_OUTPUT_DIR") or CHECKOUT / "build").expanduser() / notebook
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"results cannot be written to {folder} ({error.strerror}). Set NB_OUTPUT_DIR to a folder that can be written to."
+        ) from error
+    return folder
+
+
+def _count_gpus() -> int:
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
