@@ -1,0 +1,98 @@
+"""Archives read in place: nothing is extracted to disk, so no member can land outside its folder.
+
+The design speaks of extracting safely; reading the few files that are wanted straight from the archive
+is simpler, leaves nothing to clean up, and is as fast. Members that would be dangerous to extract are
+refused all the same: an archive that has them is not the one that its publisher made.
+"""
+
+import gzip
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from helpers.errors import UserError
+
+LARGEST_MEMBER = 64 << 20  # bytes of one member that is read
+LARGEST_TOTAL = 4 << 30  # bytes of all members together, read or not
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+
+
+def archive_members(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the members of an archive whose whole name fits a pattern, in the archive's order.
+
+    Args:
+        path: a .tar, .tar.gz or .zip file; told apart by content, not by name.
+        pattern: regular expression for whole member names (with "/" between folders, no leading "./").
+
+    Raises:
+        UserError: the file is no archive, is cut off or damaged, or declares unreasonable sizes; or it has
+            a member with an absolute name, with "..", or that is a link or a device.
+    """
+    path = Path(path)
+    wanted = re.compile(pattern)
+    members = _zip_members if zipfile.is_zipfile(path) else _tar_members
+    try:
+        yield from members(path, wanted)
+    except _BROKEN as error:
+        raise UserError(
+            f"{path} is not a whole archive ({error or type(error).__name__}). Delete it and get it again."
+        ) from error
+
+
+def _tar_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    total = 0
+    with gzip.open(path) if compressed else path.open("rb") as stream:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in archive:
+                total += member.size
+                name = _checked_name(path, member.name, member.isreg() or member.isdir(), total)
+                if member.isreg() and wanted.fullmatch(name):
+                    _check_size(path, name, member.size)
+                    content = archive.extractfile(member).read()
+                    yield name, content
+                archive.members.clear()  # else it keeps a record of every member passed
+        while stream.read(1 << 20):  # to the end, where gzip compares its checksum
+            pass
+
+
+def _zip_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
+    total = 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            total += member.file_size
+            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
+            name = _checked_name(path, member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), total)
+            if not member.is_dir() and wanted.fullmatch(name):
+                _check_size(path, name, member.file_size)
+                yield name, archive.read(member)
+
+
+def _checked_name(path: Path, name: str, is_plain: bool, total: int) -> str:
+    """Return a member's name without a leading "./"; raise UserError if it is not fit to be in a data archive.
+
+    Stricter than tarfile's own "data" filter, which drops a leading "/" and lets inner links pass; and
+    the same for zip, which has no such filter.
+    """
+    windows = PureWindowsPath(name)
+    if PurePosixPath(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        fault = "which leads out of its folder"
+    elif not is_plain:
+        fault = "which is a link or a device"
+    elif total > LARGEST_TOTAL:
+        fault = f"with which it grows beyond {LARGEST_TOTAL >> 30} GiB"
+    else:
+        return name.removeprefix("./")
+    raise UserError(f"{path} has a member {name!r}, {fault}: not the official archive. Delete it and get it again.")
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    if size > LARGEST_MEMBER:
+        raise UserError(
+            f"{path} has a member {name!r} of {size:,} bytes: not the official archive. Delete it and get it again."
+        )

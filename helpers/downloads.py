@@ -1,0 +1,127 @@
+"""Downloads: short patience, verified for size and SHA-256 before a file gets its name."""
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PATIENCE = 8.0  # seconds until a server must have answered, and seconds that it may then fall silent
+_offline_because = ""  # set by the first connection that fails; no other file is tried after it
+
+
+class DownloadError(Exception):
+    """A file could not be downloaded; the message says why in a few words. No part of it is left behind."""
+
+
+def user_cache() -> Path:
+    """Return the folder for downloads of a user who may not write into the checkout."""
+    import pooch
+
+    return Path(pooch.os_cache("generative-notebooks"))
+
+
+def writable_cache(preferred: Path) -> Path:
+    """Return `preferred` if files can be written there (it is made if need be), else the user's cache folder."""
+    try:
+        preferred.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=preferred).close()
+    except OSError:
+        return user_cache()
+    return preferred
+
+
+def download(url: str, path: Path, *, size: int, sha256: str, patience: float = PATIENCE) -> None:
+    """Download a file to `path`; it gets that name only when it is complete and right.
+
+    Args:
+        url: where the file is.
+        path: what it shall be called; its folder is made if need be.
+        size: its length in bytes.
+        sha256: its hash in hexadecimal, or "" where none is known.
+        patience: seconds to wait for the server's answer, and for every further piece of the file.
+
+    Raises:
+        DownloadError: `NB_OFFLINE` forbids it, no connection can be had (found out once a process),
+            the server refuses, the transfer is cut or stalls, or the bytes are not the right ones.
+    """
+    import pooch
+
+    if os.environ.get("NB_OFFLINE", "").strip() not in ("", "0"):
+        raise DownloadError("NB_OFFLINE is set, so the network is not tried")
+    if _offline_because:
+        raise DownloadError(_offline_because)
+
+    def receive(url: str, temporary: str, _pooch) -> None:
+        _receive(url, Path(temporary), size, patience)
+
+    # Without this pooch logs the hash of an unverified file and advises to trust it from then on.
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        # pooch receives into a temporary file beside the final one, compares hashes, then renames or deletes.
+        pooch.retrieve(url, sha256 or None, fname=path.name, path=path.parent, downloader=receive)
+    except ValueError as error:  # pooch's word for a wrong hash
+        raise DownloadError(f"{path.name} arrived with other bytes than the official file (SHA-256 differs)") from error
+    except OSError as error:
+        raise DownloadError(f"{path.name} could not be written to {path.parent} ({error})") from error
+
+
+def _receive(url: str, temporary: Path, size: int, patience: float) -> None:
+    """Stream `url` into `temporary`, with a progress bar; raise DownloadError unless exactly `size` bytes came."""
+    import requests
+    from tqdm.auto import tqdm
+
+    name = urlsplit(url).path.rsplit("/", 1)[-1]
+    response = _connect(url, patience)
+    received = 0
+    try:
+        with response, temporary.open("wb") as file, tqdm(total=size, unit="B", unit_scale=True, desc=name) as progress:
+            response.raise_for_status()
+            for chunk in response.iter_content(1 << 16):
+                received += len(chunk)
+                if received > size:
+                    break
+                file.write(chunk)
+                progress.update(len(chunk))
+    except requests.HTTPError as error:
+        raise DownloadError(f"the server answered {response.status_code} for {url}") from error
+    except requests.RequestException as error:
+        raise DownloadError(
+            f"{name} was cut off after {received:,} of {size:,} bytes ({type(error).__name__})"
+        ) from error
+    if received != size:
+        more = "more than " if received > size else ""
+        raise DownloadError(f"{name} has {more}{min(received, size):,} bytes instead of {size:,}")
+
+
+def _connect(url: str, patience: float):
+    """Return the open response of `url`, its body not yet read; raise DownloadError if no answer comes in time.
+
+    A name server or a list of silent addresses can take minutes, whatever time limit is set for one
+    connection. So a thread does the waiting; a daemon, because it must not hold up the program's end.
+    """
+    import requests
+
+    global _offline_because
+    outcome = []
+
+    def ask() -> None:
+        try:
+            headers = {"Accept-Encoding": "identity"}  # the size that is checked is that of the file itself
+            outcome.append(requests.get(url, stream=True, timeout=patience, headers=headers))
+        except Exception as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
+            outcome.append(error)
+
+    host = urlsplit(url).netloc
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(patience + 1)
+    result = outcome[0] if outcome else TimeoutError()
+    if isinstance(result, requests.ReadTimeout):
+        raise DownloadError(f"{host} accepted the connection and then said nothing for {patience:g} s")
+    if isinstance(result, requests.ConnectionError | TimeoutError):
+        _offline_because = f"{host} could not be reached, so no download is tried in this session"
+        raise DownloadError(_offline_because) from result
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -1,0 +1,181 @@
+"""Where a file comes from: a local copy, a verified download, or nowhere (then the loader makes a stand-in).
+
+`python -m helpers.sources` fetches everything in data/manifest.toml that can be fetched.
+"""
+
+import os
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from helpers import downloads
+from helpers.errors import UserError
+from helpers.profiles import CHECKOUT
+
+MODES = ("auto", "real", "standin")
+LARGEST_DOWNLOAD = 100_000_000  # bytes; what is larger is left to the reader's own decision
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One official file: its name, address, size in bytes and SHA-256 in hexadecimal ("" where none is published)."""
+
+    name: str
+    url: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set of the manifest; `serves` names what a local folder may hold in place of `files`."""
+
+    key: str
+    title: str
+    licence: str
+    serves: tuple[str, ...]
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def by_hand(self) -> str:
+        """A sentence that says how to get the data set without this program."""
+        names = " and ".join(f"{file.url} ({file.bytes / 1e6:.1f} MB)" for file in self.files)
+        return f"download {names} and put it into a folder that GENERATIVE_DATA_DIR names"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What a search found: `paths` (empty when nothing was found) and a `note` that says where, or why not."""
+
+    paths: tuple[Path, ...]
+    note: str
+
+
+@cache
+def manifest() -> dict[str, Entry]:
+    """Return the data sets of data/manifest.toml by their keys."""
+    tables = tomllib.loads((CHECKOUT / "data" / "manifest.toml").read_text(encoding="utf-8"))
+    return {
+        key: Entry(
+            key=key,
+            title=table["title"],
+            licence=table["licence"],
+            serves=tuple(table["serves"]),
+            files=tuple(RemoteFile(**file) for file in table["files"]),
+        )
+        for key, table in tables.items()
+    }
+
+
+def data_mode() -> str:
+    """Return what `NB_DATA` asks for: "auto" (the default), "real" or "standin".
+
+    Raises:
+        UserError: `NB_DATA` is none of the three.
+    """
+    mode = os.environ.get("NB_DATA", "").strip() or "auto"
+    if mode not in MODES:
+        raise UserError(f"NB_DATA={mode!r} is unknown. Set it to one of {', '.join(MODES)}, or unset it.")
+    return mode
+
+
+def find(key: str) -> Lookup:
+    """Look for a data set: local copy first, then (if it is small) a download.
+
+    Args:
+        key: a data set of the manifest, such as "imdb".
+
+    Returns:
+        The paths of its files, in the manifest's order (or the path of one of the names that serve in
+        their place); or no paths and the reason, in which case the caller makes a stand-in.
+
+    Raises:
+        UserError: there is no such data set; `NB_DATA` or `GENERATIVE_DATA_DIR` is wrong; or
+            `NB_DATA=real` and the files cannot be had.
+    """
+    if key not in manifest():
+        raise UserError(f"there is no data set {key!r}. Known: {', '.join(manifest())}.")
+    entry = manifest()[key]
+    mode = data_mode()
+    if mode == "standin":
+        return Lookup((), "NB_DATA=standin asks for it")
+    local = _find_local(entry)
+    if local:
+        return Lookup(local, f"local copy {local[0]}")
+    lookup = _download(entry)
+    if mode == "real" and not lookup.paths:
+        looked = ", ".join(str(folder) for folder in local_folders())
+        names = " and ".join(file.name for file in entry.files)
+        raise UserError(
+            f"{names} ({entry.title}) is missing, and NB_DATA=real allows no stand-in. Looked for in {looked}; "
+            f"download: {lookup.note}. To get it by hand, {entry.by_hand}. Or set NB_DATA=auto."
+        )
+    return lookup
+
+
+def local_folders() -> list[Path]:
+    """Return the folders searched for local copies, in order; a relative one may start at the checkout.
+
+    Raises:
+        UserError: `GENERATIVE_DATA_DIR` is no folder.
+    """
+    caches = [CHECKOUT / "data" / "cache", downloads.user_cache()]
+    named = os.environ.get("GENERATIVE_DATA_DIR", "").strip()
+    if not named:
+        return caches
+    # A notebook runs in notebooks/, a test in the checkout: one relative path has to mean the same in both.
+    candidates = [Path(named).expanduser(), CHECKOUT / Path(named).expanduser()]
+    for folder in candidates:
+        if folder.is_dir():
+            return [folder.resolve(), *caches]
+    raise UserError(f"GENERATIVE_DATA_DIR={named!r} is not a folder. Correct it, or unset it.")
+
+
+def _find_local(entry: Entry) -> tuple[Path, ...]:
+    for folder in local_folders():
+        for names in [[file.name for file in entry.files], *([name] for name in entry.serves)]:
+            paths = tuple(folder / name for name in names)
+            if all(path.exists() for path in paths):
+                return paths
+    return ()
+
+
+def _download(entry: Entry) -> Lookup:
+    size = sum(file.bytes for file in entry.files)
+    if size > LARGEST_DOWNLOAD:
+        return Lookup((), f"{size / 1e6:,.0f} MB is too much to download unasked")
+    folder = downloads.writable_cache(CHECKOUT / "data" / "cache")
+    paths = []
+    try:
+        for file in entry.files:
+            path = folder / file.name
+            if not path.exists():
+                downloads.download(file.url, path, size=file.bytes, sha256=file.sha256)
+            paths.append(path)
+    except downloads.DownloadError as error:
+        return Lookup((), str(error))
+    verified = all(file.sha256 for file in entry.files)
+    how = "size and SHA-256 verified" if verified else "size verified; no official hash is known"
+    return Lookup(tuple(paths), f"downloaded to {paths[0]}, {how}")
+
+
+def main() -> int:
+    """Fetch every data set of the manifest, print a table, and return the exit status."""
+    rows = []
+    for key, entry in manifest().items():
+        try:
+            lookup = find(key)
+        except UserError as error:
+            lookup = Lookup((), str(error))
+        known = all(file.sha256 for file in entry.files)
+        rows.append((key, "yes" if lookup.paths else "NO", "" if known else "no official hash", lookup.note))
+    print(f"\n{'data set':<12} {'there':<6} {'verified':<18} where")
+    for row in rows:
+        print(f"{row[0]:<12} {row[1]:<6} {row[2]:<18} {row[3]}")
+    return 0 if all(row[1] == "yes" for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
