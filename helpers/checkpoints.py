@@ -1,0 +1,120 @@
+"""Checkpoints of a training that can go on after a crash: all of its state, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from helpers.errors import UserError
+
+KEPT = 2  # the newest and, should its file be damaged, the one before
+
+
+class Checkpoints:
+    """Numbered checkpoints in a folder, each a folder of its own with `arrays.npz` and `state.json`.
+
+    A checkpoint is written under another name, flushed to disk, and then renamed: a name that can be
+    found stands for a checkpoint that is complete. Its digest is checked when it is read all the same.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def save(self, number: int, arrays: Sequence[np.ndarray], state: dict) -> None:
+        """Write checkpoint `number`: arrays, and `state` made of what JSON can hold.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to. Older checkpoints stay as they are.
+        """
+        target = self.folder / f"checkpoint-{number:06d}"
+        partial = self.folder / f"partial-{number:06d}-{os.getpid()}"
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            digest = write_arrays(partial / "arrays.npz", arrays)
+            _write_flushed(partial / "state.json", json.dumps({"digest": digest, **state}).encode())
+            if target.exists():
+                shutil.rmtree(target)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        for old in self._found()[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def load(self) -> tuple[list[np.ndarray], dict] | None:
+        """Return arrays and state of the newest checkpoint that is undamaged, or None if there is none."""
+        for path in reversed(self._found()):
+            try:
+                state = json.loads((path / "state.json").read_text())
+                return read_arrays(path / "arrays.npz", state.pop("digest")), state
+            except (OSError, ValueError, KeyError) as error:
+                print(f"{path.name} is damaged ({error}); trying the one before.")
+        return None
+
+    def delete(self) -> None:
+        """Delete all checkpoints of this training."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _found(self) -> list[Path]:
+        return sorted(self.folder.glob("checkpoint-*"))
+
+
+def values_of(variables: Sequence) -> list[np.ndarray]:
+    """Return copies of the variables' values."""
+    return [np.array(variable) for variable in variables]
+
+
+def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str) -> None:
+    """Assign arrays to variables one by one.
+
+    Raises:
+        UserError: their number or a shape differs; then nothing was assigned.
+    """
+    expected = [tuple(variable.shape) for variable in variables]
+    found = [array.shape for array in arrays]
+    if expected != found:
+        odd = next((pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]), None)
+        detail = f"first difference: {odd[1]} instead of {odd[0]}" if odd else f"{len(found)} instead of {len(expected)}"
+        raise UserError(
+            f"{source} belongs to a model of another shape ({detail} arrays). Use the model that it was saved from, "
+            "or reset this training."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> str:
+    """Write arrays to an .npz file, in order, flush it to disk, and return its SHA-256."""
+    with path.open("wb") as file:
+        np.savez(file, **{f"{number:04d}": array for number, array in enumerate(arrays)})
+        file.flush()
+        os.fsync(file.fileno())
+    return digest_of(path)
+
+
+def read_arrays(path: Path, digest: str) -> list[np.ndarray]:
+    """Read what `write_arrays` wrote; nothing is unpickled.
+
+    Raises:
+        ValueError: the file's SHA-256 is not `digest`.
+    """
+    if digest_of(path) != digest:
+        raise ValueError("its digest is not the one noted when it was written")
+    with np.load(path, allow_pickle=False) as file:
+        return [file[name] for name in sorted(file.files)]
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_flushed(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,71 @@
+"""Figures that say how good a model is, on data it was not trained on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from IPython.display import Markdown, display
+
+from helpers.errors import UserError
+
+
+def nats_per_symbol(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Return the mean negative log-likelihood of the targets, in nats.
+
+    Args:
+        logits: `(positions, symbols)`, any float; need not be normalised.
+        targets: `(positions,)` integer ids.
+    """
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return float(-log_probabilities[np.arange(len(targets)), targets].mean())
+
+
+def bits(nats: float) -> float:
+    """Return nats as bits: 1 nat is 1 / ln 2 = 1.443 bits."""
+    return float(nats / np.log(2))
+
+
+def perplexity(nats: float) -> float:
+    """Return exp(nats): the number of equally likely symbols that would be as hard to guess."""
+    return float(np.exp(nats))
+
+
+def uniform_nats(symbols: int) -> float:
+    """Return the nats per symbol of a model that holds all `symbols` for equally likely: ln(symbols)."""
+    return float(np.log(symbols))
+
+
+def unigram_nats(training_ids: np.ndarray, held_out_ids: np.ndarray, symbols: int) -> float:
+    """Return the held-out nats per symbol of a model that knows only how often each symbol is.
+
+    The frequencies are those of the training text with one added to each count (Laplace), so that a
+    symbol which the training text does not have gets a probability above 0.
+    """
+    counts = np.bincount(np.ravel(training_ids), minlength=symbols) + 1.0
+    return float(-np.log(counts / counts.sum())[np.ravel(held_out_ids)].mean())
+
+
+def table(rows: list[tuple[str, float]], symbol: str) -> Markdown:
+    """Return a table of nats, bits and perplexity, best last if that is how the rows are given.
+
+    Args:
+        rows: (name, nats per symbol).
+        symbol: what is counted, such as "character" or "word".
+    """
+    lines = [f"| model | nats per {symbol} | bits per {symbol} | perplexity |", "|---|--:|--:|--:|"]
+    lines += [f"| {name} | {nats:.3f} | {bits(nats):.3f} | {perplexity(nats):,.1f} |" for name, nats in rows]
+    return Markdown("\n".join(lines))
+
+
+def headline(folder: Path, text: str) -> None:
+    """Show a notebook's one most telling figure, and write it to `headline.json` for the table of all notebooks.
+
+    Raises:
+        UserError: the text is empty.
+    """
+    if not text.strip():
+        raise UserError("a headline needs a text.")
+    (Path(folder) / "headline.json").write_text(json.dumps({"text": text}), encoding="utf-8")
+    display(Markdown(f"**Headline figure:** {text}"))

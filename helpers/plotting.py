@@ -1,0 +1,122 @@
+"""Figures: functions that return one, and never show it; and the one figure that follows a training."""
+
+import html
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from IPython.display import HTML, DisplayHandle, Image, display
+from matplotlib.figure import Figure
+
+# Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vP*"
+
+
+def new_figure(columns: int = 1, width: float = 7.5, height: float = 3.2, **options) -> tuple[Figure, np.ndarray]:
+    """Return a figure that no global state holds on to, and its axes as an array of `columns`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, **options)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    return figure, axes
+
+
+def picture(figure: Figure, alt: str) -> Image:
+    """Return a figure as a PNG to display, with a text for those who cannot see it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, facecolor="white")
+    return Image(buffer.getvalue(), format="png", alt=alt)
+
+
+def reweighted_bars(distributions: dict[float, np.ndarray], entropies: dict[float, float]) -> Figure:
+    """Draw one distribution at several temperatures, a panel each, with its entropy in bits above.
+
+    Args:
+        distributions: temperature → probabilities `(symbols,)`.
+        entropies: temperature → entropy in bits.
+    """
+    figure, axes = new_figure(len(distributions), width=9, height=2.6, sharey=True)
+    for axis, (temperature, probabilities) in zip(axes, distributions.items(), strict=True):
+        axis.bar(np.arange(1, len(probabilities) + 1), probabilities, color=COLOURS[0])
+        axis.set_title(f"T = {temperature:g}\n{entropies[temperature]:.2f} bits", fontsize=10)
+        axis.set_xticks([])
+    axes[0].set_ylabel("probability")
+    figure.supxlabel("symbols, from the most to the least probable", fontsize=10)
+    figure.suptitle("A higher temperature flattens the distribution and raises its entropy", fontsize=11)
+    return figure
+
+
+def training_curves(history: Sequence[dict], unit: str, references: dict[str, float]) -> Figure:
+    """Draw training loss and held-out loss over time, with other models' figures as horizontal lines.
+
+    Args:
+        history: records with `seconds`, `loss` and `validation`.
+        unit: of the losses, such as "nats per character".
+        references: name → loss of something to compare with.
+    """
+    figure, (axis,) = new_figure()
+    seconds = [record["seconds"] for record in history]
+    for number, (name, label) in enumerate({"loss": "training", "validation": "held out"}.items()):
+        values = [record[name] for record in history]
+        axis.plot(seconds, values, color=COLOURS[number], marker=MARKERS[number], markersize=4, label=label)
+    for number, (name, value) in enumerate(references.items()):
+        axis.axhline(value, color="0.4", linestyle=("--", ":", "-.")[number % 3], label=f"{name}: {value:.2f}")
+    best = min(history, key=lambda record: record["validation"])
+    axis.set(xlabel="seconds of training", ylabel=unit, xlim=(0, None))
+    axis.set_title(f"Held out: {best['validation']:.3f} {unit} after epoch {best['epoch']}", fontsize=11)
+    axis.legend(fontsize=9)
+    return figure
+
+
+def attention_maps(weights: np.ndarray, words: Sequence[str]) -> Figure:
+    """Draw attention weights, a panel for each head.
+
+    Args:
+        weights: `(heads, time, time)` in [0, 1]; each row sums to 1.
+        words: the `time` words, row and column labels.
+    """
+    figure, axes = new_figure(len(weights), width=2.6 * len(weights) + 1, height=3.4, sharey=True)
+    for number, (axis, head) in enumerate(zip(axes, weights, strict=True)):
+        shown = axis.imshow(head, vmin=0, vmax=1, cmap="cividis")
+        axis.grid(False)
+        axis.set_title(f"head {number + 1}", fontsize=10)
+        axis.set_xticks(range(len(words)), words, rotation=90, fontsize=8)
+        axis.set_yticks(range(len(words)), words, fontsize=8)
+    axes[0].set_ylabel("the word that looks")
+    figure.supxlabel("the word looked at", fontsize=10)
+    figure.colorbar(shown, ax=list(axes), label="weight", shrink=0.8)
+    figure.suptitle("Every word looks only at itself and at words before it", fontsize=11)
+    return figure
+
+
+class LiveCurves:
+    """One output that is redrawn after each epoch: the curves, and the newest sample texts below them."""
+
+    def __init__(self, unit: str, references: dict[str, float]) -> None:
+        """Prepare to draw losses in `unit` beside the figures in `references` (name → loss)."""
+        self.unit, self.references = unit, references
+        self._handles: list[DisplayHandle] | None = None
+
+    def show(self, history: Sequence[dict]) -> None:
+        """Draw the history; a record's `samples` (name → text), where it has them, are shown as a table."""
+        curves = picture(
+            training_curves(history, self.unit, self.references),
+            f"Training and held-out loss over time, in {self.unit}; held out at last {history[-1]['validation']:.3f}",
+        )
+        contents = [curves, sample_table(history[-1].get("samples", {}), f"After epoch {history[-1]['epoch']}")]
+        if self._handles is None:
+            self._handles = [display(content, display_id=True) for content in contents]
+        for handle, content in zip(self._handles, contents, strict=True):
+            handle.update(content)
+
+
+def sample_table(samples: dict[str, str], caption: str) -> HTML:
+    """Return texts as a table, a row each, with their names (such as temperatures) on the left."""
+    rows = "".join(
+        f"<tr><th style='text-align:right;vertical-align:top;white-space:nowrap'>{html.escape(str(name))}</th>"
+        f"<td style='text-align:left;white-space:pre-wrap'>{html.escape(text)}</td></tr>"
+        for name, text in samples.items()
+    )
+    return HTML(f"<table><caption style='text-align:left'>{html.escape(caption)}</caption>{rows}</table>")

@@ -1,0 +1,105 @@
+"""Explorers: thin ipywidgets around pure functions, so that everything but the sliders works without them."""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+
+from helpers.errors import UserError
+
+
+@dataclass(frozen=True)
+class Written:
+    """A text, and the distribution that its first new symbol was drawn from.
+
+    `candidates` are (symbol, probability) pairs, the most probable first.
+    """
+
+    prompt: str
+    continuation: str
+    candidates: list[tuple[str, float]]
+    remark: str = ""
+
+
+class TextExplorer:
+    """Sliders for temperature, top-k, top-p, length and seed; every move rewrites the text at once.
+
+    Show it with `display(explorer.view)`. A control is found in a page by its class, such as
+    `explore-temperature`.
+    """
+
+    def __init__(self, write: Callable[..., Written], prompt: str, symbols: int, length: int, longest: int) -> None:
+        """Build the controls and write the first text.
+
+        Args:
+            write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; what it raises
+                as `UserError` is shown in place of the text.
+            prompt: the first prompt.
+            symbols: size of the vocabulary, the largest top-k.
+            length: how many symbols to write at first; `longest`: at most.
+        """
+        self._write = write
+        most = min(symbols, 200)
+        self.controls = {
+            "prompt": ipywidgets.Text(prompt, description="Prompt", continuous_update=True),
+            "temperature": ipywidgets.FloatSlider(0.7, min=0, max=2, step=0.05, description="Temperature"),
+            "top_k": ipywidgets.IntSlider(most, min=1, max=most, description="Top-k"),
+            "top_p": ipywidgets.FloatSlider(1.0, min=0.05, max=1, step=0.05, description="Top-p"),
+            "length": ipywidgets.IntSlider(length, min=10, max=longest, step=10, description="Length"),
+            "seed": ipywidgets.IntText(0, description="Seed"),
+        }
+        self._symbols, self._most = symbols, most
+        self._first = {name: control.value for name, control in self.controls.items()}
+        for name, control in self.controls.items():
+            control.layout.width = "20em"
+            control.add_class(f"explore-{name.replace('_', '-')}")
+            control.observe(self._rewrite, names="value")
+        self.text = ipywidgets.HTML(layout=ipywidgets.Layout(width="32em", min_height="12em"))
+        self.bars = ipywidgets.HTML(layout=ipywidgets.Layout(width="16em"))
+        self.text.add_class("explore-result")
+        surprise, reset = (ipywidgets.Button(description=text) for text in ("Surprise me", "Reset"))
+        surprise.on_click(lambda _: self.set(seed=int(np.random.default_rng().integers(1_000_000))))
+        reset.on_click(lambda _: self.set(**self._first))
+        buttons = ipywidgets.HBox([surprise, reset])
+        left = ipywidgets.VBox([*self.controls.values(), buttons])
+        self.view = ipywidgets.HBox([left, self.text, self.bars], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self._rewrite()
+
+    def set(self, **values) -> None:
+        """Set several controls and rewrite the text once."""
+        for name, value in values.items():
+            with self.controls[name].hold_trait_notifications():
+                self.controls[name].unobserve(self._rewrite, names="value")
+                self.controls[name].value = value
+                self.controls[name].observe(self._rewrite, names="value")
+        self._rewrite()
+
+    def _rewrite(self, _change=None) -> None:
+        values = {name: control.value for name, control in self.controls.items()}
+        if values["top_k"] == self._most:  # the slider's end means: no limit
+            values["top_k"] = self._symbols
+        try:
+            written = self._write(**values)
+        except UserError as error:
+            self.text.value = f"<p role='alert'>⚠ {html.escape(str(error))}</p>"
+            self.bars.value = ""
+            return
+        remark = f"<p><em>{html.escape(written.remark)}</em></p>" if written.remark else ""
+        self.text.value = (
+            f"<div style='white-space:pre-wrap;line-height:1.4'><b>{html.escape(written.prompt)}</b>"
+            f"{html.escape(written.continuation)}</div>{remark}"
+        )
+        self.bars.value = candidate_bars(written.candidates)
+
+
+def candidate_bars(candidates: list[tuple[str, float]]) -> str:
+    """Return the probabilities of the next symbol as horizontal bars, in HTML that needs no picture."""
+    rows = "".join(
+        f"<tr><td style='text-align:right;padding-right:.5em'><code>{html.escape(symbol)}</code></td>"
+        f"<td style='width:8em'><div style='background:#0072B2;height:.8em;width:{100 * probability:.1f}%'></div></td>"
+        f"<td style='text-align:right'>{probability:.1%}</td></tr>"
+        for symbol, probability in candidates
+    )
+    return f"<table style='line-height:1.2'><caption>The next symbol</caption>{rows}</table>"
