@@ -1,0 +1,146 @@
+"""What `make` does, for every system: `python make.py TARGET`. Needs Python 3.11-3.13 and nothing else.
+
+  run [NAMES]     set up once, then run the notebooks (or only those named, e.g. 01) in the quick profile;
+                  results and an index page in build/. --profile smoke|quick|full chooses another.
+  test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
+  test-oldest     the notebooks with the oldest packages that pyproject.toml allows
+  lab             open JupyterLab on notebooks/
+  data            fetch every real data set that can be fetched
+  bench           time the books' recipes and ours side by side
+  stamp           write the project's address into the notebooks' first cells and badges
+  clean           remove build/ and caches (data and the environment stay)
+  help            this text
+
+VENV names another folder for the virtual environment (default: .venv).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tools.environment import Environment, SetupError
+
+ROOT = Path(__file__).resolve().parent
+NOTEBOOK_TESTS = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
+GUARD_TEST = "tests/test_network_guard.py"
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out the target that the command line names and return the exit status."""
+    target, rest = (arguments[0] if arguments else "help"), arguments[1:]
+    if target in ("help", "-h", "--help"):
+        print(__doc__)
+        return 0
+    if target not in TARGETS:
+        print(f"'{target}' is not a target. There are: {', '.join(TARGETS)}, help.", file=sys.stderr)
+        return 2
+    try:
+        return TARGETS[target](rest)
+    except SetupError as error:
+        print(f"\nmake.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The next call goes on from here.", file=sys.stderr)
+        return 130
+
+
+def environment(name: str = ".venv", files: tuple = ("default.txt",)) -> Environment:
+    """Return the environment in the folder that VENV names, or else in `name` in the checkout."""
+    override = os.environ.get("VENV") if name == ".venv" else None
+    return Environment(Path(override).expanduser().absolute() if override else ROOT / name, list(files))
+
+
+def testing_variables(variables: dict[str, str], scratch: str) -> dict[str, str]:
+    """Return `variables` with what tests need: smallest budgets, no network, results in `scratch`.
+
+    Real data is used where GENERATIVE_DATA_DIR says that it lies on this machine, stand-ins elsewhere.
+    """
+    changed = dict(variables, NB_PROFILE="smoke", NB_OFFLINE="1", NB_OUTPUT_DIR=scratch)
+    changed["NB_DATA"] = "auto" if variables.get("GENERATIVE_DATA_DIR") else "standin"
+    changed["PYTHONPATH"] = str(ROOT / "tests" / "guard")
+    changed["NETWORK_GUARD_LOG"] = str(Path(scratch) / "network.log")
+    changed["GIT_ALLOW_PROTOCOL"] = "file"  # git is no Python program, so the guard does not see it
+    changed.pop("MPLBACKEND", None)
+    return changed
+
+
+def run(rest: list[str]) -> int:
+    return hand_over([environment().ensure(), "-m", "tools.run_notebooks", *rest])
+
+
+def test(rest: list[str]) -> int:
+    return run_pytest(environment(files=("default.txt", "test.txt")), rest, ["tests", "notebooks"])
+
+
+def test_oldest(rest: list[str]) -> int:
+    if sys.version_info >= (3, 13):
+        raise SetupError("TensorFlow 2.19 has no build for Python 3.13. Run this target with Python 3.11 or 3.12.")
+    return run_pytest(environment(".venv-oldest", ("oldest.txt", "test.txt")), rest, [GUARD_TEST, "notebooks"])
+
+
+def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> int:
+    """Run pytest on the paths in `rest`, or else on `everything`, with the network guard; return its status."""
+    python = place.ensure()
+    has_paths = any((ROOT / argument.split("::")[0]).exists() for argument in rest)
+    selection = [*rest, GUARD_TEST] if has_paths else [*rest, *everything]
+    with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
+        variables = testing_variables(dict(os.environ), scratch)
+        return hand_over([python, "-m", "pytest", *NOTEBOOK_TESTS, *selection], variables)
+
+
+def lab(rest: list[str]) -> int:
+    return hand_over([environment().ensure(), "-m", "jupyterlab", "--notebook-dir", ROOT / "notebooks", *rest])
+
+
+def data(rest: list[str]) -> int:
+    return hand_over([environment().ensure(), "-m", "helpers.sources", *rest])
+
+
+def bench(rest: list[str]) -> int:
+    return hand_over([environment().ensure(), "-m", "bench", *rest])
+
+
+def stamp(rest: list[str]) -> int:
+    return hand_over([environment().ensure(), "-m", "tools.stamp", *rest])
+
+
+def clean(rest: list[str]) -> int:
+    rooms = [ROOT / room for room in ("helpers", "tools", "tests", "bench")]
+    caches = [cache for room in rooms for cache in room.rglob("__pycache__")]
+    for folder in [ROOT / "build", ROOT / ".pytest_cache", ROOT / ".ruff_cache", *caches]:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("Removed build/ and the caches. Data (data/cache/) and the environment (.venv/) stay.")
+    return 0
+
+
+def hand_over(command: list, variables: dict[str, str] | None = None) -> int:
+    """Run the last command of a target in the checkout and return its exit status.
+
+    Ctrl-C reaches that command as well, so it may finish in its own way.
+    """
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=variables)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+TARGETS = {
+    "run": run,
+    "test": test,
+    "test-oldest": test_oldest,
+    "lab": lab,
+    "data": data,
+    "bench": bench,
+    "stamp": stamp,
+    "clean": clean,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
