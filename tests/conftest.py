@@ -1,0 +1,70 @@
+"""What all tests share: the surroundings that make.py gives, the network guard, and tiny notebooks."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GUARD = ROOT / "tests" / "guard"
+
+if os.environ.get("PYTHONPATH", "").split(os.pathsep)[0] != str(GUARD):  # pytest was called without make.py
+    from make import testing_variables
+
+    os.environ.update(testing_variables(dict(os.environ), tempfile.mkdtemp(prefix="generative-")))
+if not getattr(sys, "network_is_guarded", False):
+    sys.path.insert(0, str(GUARD))
+    sys.modules.pop("sitecustomize", None)
+    import sitecustomize  # noqa: F401  (guards this very process)
+
+_seen = 0  # how much of the guard's log belongs to tests that are over
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail the test (or notebook cell) during which something reached for the network."""
+    report = yield
+    attempts = new_attempts()
+    if attempts and call.when == "call" and not item.get_closest_marker("reaches_for_network"):
+        report.outcome = "failed"
+        report.longrepr = f"{report.longrepr or ''}\nreached for the network: {', '.join(attempts)}"
+    return report
+
+
+def new_attempts() -> list[str]:
+    """Return what the guard has logged since the last call, one entry an attempt."""
+    global _seen
+    log = Path(os.environ["NETWORK_GUARD_LOG"])
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    fresh, _seen = lines[_seen:], len(lines)
+    return fresh
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "reaches_for_network: the test tries the network on purpose, to see it blocked")
+
+
+@pytest.fixture
+def write_notebook(tmp_path):
+    """Return a function that writes a notebook of the given cells and returns its path.
+
+    A cell is a string of code, or of markdown when it begins with '#' and a blank, or a finished cell.
+    """
+
+    def write(name: str, *cells, folder: Path = tmp_path / "notebooks") -> Path:
+        made = [cell if not isinstance(cell, str) else make_cell(cell) for cell in cells]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=made), path)
+        return path
+
+    return write
+
+
+def make_cell(source: str):
+    """Return a markdown cell for text that begins with a heading mark, else a code cell."""
+    is_markdown = source.lstrip("#").startswith(" ") and source.startswith("#")
+    return nbformat.v4.new_markdown_cell(source) if is_markdown else nbformat.v4.new_code_cell(source)

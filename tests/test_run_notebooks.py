@@ -1,0 +1,140 @@
+"""The runner behind `make run`, on notebooks of a few cells."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.run_notebooks import choose, main
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADLINE = """
+import json, os, pathlib
+folder = pathlib.Path(os.environ["NB_OUTPUT_DIR"]) / "01_good"
+(folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+(folder / "headline.json").write_text(json.dumps({"text": "1.23 bits per character"}))
+"""
+PICTURE = """
+import matplotlib
+matplotlib.use("agg")
+from IPython.display import display
+from matplotlib.figure import Figure
+figure = Figure()
+figure.subplots().plot([1, 2])
+display(figure)
+"""
+CONTROL = "import ipywidgets\nipywidgets.IntSlider()"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a function that runs the notebooks written so far and returns the exit status."""
+    monkeypatch.setenv("NB_PROFILE", "smoke")
+    monkeypatch.setenv("NB_OUTPUT_DIR", "replaced by the runner")
+    folders = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
+    return lambda *arguments: main([*folders, *arguments])
+
+
+def test_results_pages_and_table(write_notebook, run, tmp_path, capsys):
+    write_notebook("01_good", "# A good one", "## Train", HEADLINE, "## Look", PICTURE, "$x^2$")
+    write_notebook("02_bad", "# A bad one", "print('before')", "raise ValueError('no luck')", "print('after')")
+    write_notebook("03_plain", "# Another", "print('still runs')")
+    stale = tmp_path / "build" / "run" / "02_bad" / "headline.json"
+    stale.parent.mkdir(parents=True)
+    stale.write_text(json.dumps({"text": "from an earlier run"}))
+    assert run() == 1
+    printed = capsys.readouterr()
+    table = printed.out[printed.out.index("notebook  ") :]
+    assert re.search(r"01_good +\d+\.\d +0\.\d\d GB +1.23 bits per character", table)
+    assert re.search(r"02_bad +\d+\.\d +0\.\d\d GB +FAILED: ValueError: no luck", table)
+    assert re.search(r"03_plain .*-\n", table)
+    assert "[1/3] 01_good  cell 1/2  0:0" in printed.out and "Train" in printed.out
+    assert "raise ValueError('no luck')" in printed.err
+    build = tmp_path / "build"
+    partial = nbformat.read(build / "02_bad.ipynb", as_version=4)
+    assert partial.cells[1].outputs[0].text == "before\n"
+    assert "no luck" in (build / "02_bad.html").read_text()
+    index = (build / "index.html").read_text()
+    assert "1.23 bits per character" in index and 'src="data:image/png;base64,' in index and "no luck" in index
+    assert "from an earlier run" not in index
+
+
+def test_checkpoints_go_after_success_and_stay_after_failure(write_notebook, run, tmp_path):
+    checkpoints = [tmp_path / "build" / "run" / name / "checkpoints" for name in ("01_good", "02_bad")]
+    for folder in checkpoints:
+        folder.mkdir(parents=True)
+    write_notebook("01_good", "pass")
+    write_notebook("02_bad", "1 / 0")
+    run()
+    assert [folder.exists() for folder in checkpoints] == [False, True]
+
+
+def test_page_loads_nothing(write_notebook, run, tmp_path):
+    badge = nbformat.v4.new_markdown_cell(
+        "![Open in Colab](https://example.org/badge.svg)", metadata={"tags": ["badge"]}
+    )
+    picture = tmp_path / "notebooks" / "figures" / "dot.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(bytes.fromhex("89504e470d0a1a0a"))
+    text = "# Formula\n\n$$\\sum_i p_i = 1$$ and $x \\le y$\n\n![dot](figures/dot.png) [a link](https://example.org)"
+    write_notebook("01_page", text, badge, CONTROL, PICTURE)
+    assert run() == 0
+    page = (tmp_path / "build" / "01_page.html").read_text()
+    loads = re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"'](?!data:)[^\"']*", page)
+    loads += re.findall(r"@import[^;]*;|url\([\"']?https?:[^)]*\)", page)
+    assert loads == []
+    assert page.count("<math ") == 2 and "$x" not in page
+    assert "needs a running kernel" in page
+    assert page.count("data:image/png;base64,") == 2
+    assert "vnd.jupyter.widget" not in page
+    widget = nbformat.read(tmp_path / "build" / "01_page.ipynb", as_version=4)
+    assert "application/vnd.jupyter.widget-view+json" in widget.cells[2].outputs[0].data
+
+
+def test_any_kernel_name_means_this_python(write_notebook, run, tmp_path):
+    path = write_notebook("01_other", "import sys\nprint(sys.executable)")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "no-such-kernel", "display_name": "None", "language": "python"}
+    nbformat.write(notebook, path)
+    assert run() == 0
+    executed = nbformat.read(tmp_path / "build" / "01_other.ipynb", as_version=4)
+    assert executed.cells[0].outputs[0].text.strip() == sys.executable
+
+
+def test_dead_kernel_is_reported(write_notebook, run, tmp_path, capsys):
+    write_notebook("01_dead", "import os\nos._exit(1)")
+    assert run() == 1
+    assert "the kernel died" in capsys.readouterr().out
+
+
+def test_names_choose_notebooks(write_notebook, run, tmp_path, capsys):
+    paths = [write_notebook(name, "pass") for name in ("01_one", "02_two")]
+    assert choose(paths[0].parent, ["02"]) == [paths[1]]
+    assert choose(paths[0].parent, ["notebooks/01_one.ipynb"]) == [paths[0]]
+    assert run("03") == 2
+    assert "no notebook's name begins with '03'. There are: 01_one, 02_two." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
+def test_ctrl_c_stops_and_says_so(write_notebook, tmp_path):
+    write_notebook("01_done", "print('done')")
+    write_notebook("02_long", "## Train", "import time\nprint('first')", "## Wait", "time.sleep(600)")
+    folders = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
+    command = [sys.executable, "-m", "tools.run_notebooks", *folders]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "Wait" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped in 02_long." in err and "Traceback" not in err
+    assert "01_done" in out
+    partial = nbformat.read(tmp_path / "build" / "02_long.ipynb", as_version=4)
+    assert partial.cells[1].outputs[0].text == "first\n"

@@ -1,0 +1,110 @@
+"""Runs the notebooks one after the other and shows how far they are: `python -m tools.run_notebooks [NAMES]`.
+
+Writes build/NAME.ipynb and build/NAME.html for each and build/index.html over them, keeps results and
+checkpoints in build/run, and ends with a table. A notebook that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from tools.execute import Kernel, execute
+from tools.pages import Result, index_page, last_picture, notebook_page
+from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line asks for; return 0, or 1 when a notebook failed, 130 after Ctrl-C."""
+    options = parse(arguments)
+    try:
+        paths = choose(options.notebooks, options.names)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    os.environ["NB_PROFILE"] = options.profile
+    os.environ["NB_OUTPUT_DIR"] = str(options.build.resolve() / "run")
+    options.build.mkdir(parents=True, exist_ok=True)
+    results, stopped = [], False
+    for number, path in enumerate(paths, 1):
+        try:
+            results.append(run_notebook(path, options.build, Progress(f"[{number}/{len(paths)}] {path.stem}")))
+        except KeyboardInterrupt:
+            stopped = True
+            print(f"\nStopped in {path.stem}. Run it again to go on from its last checkpoint.", file=sys.stderr)
+            break
+    if results:
+        (options.build / "index.html").write_text(index_page(results, options.profile), encoding="utf-8")
+        print(table(results))
+        print(f"\nTo read: {options.build / 'index.html'}")
+    return 130 if stopped else int(any(result.error for result in results))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make.py run", description="Run the notebooks and write pages of them.")
+    parser.add_argument("names", nargs="*", help="beginnings of notebook names, e.g. 01 (default: all)")
+    parser.add_argument(
+        "--profile", choices=("smoke", "quick", "full"), default=os.environ.get("NB_PROFILE") or "quick"
+    )
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="the folder they lie in")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="the folder that pages and results go to")
+    return parser.parse_args(arguments)
+
+
+def choose(folder: Path, names: list[str]) -> list[Path]:
+    """Return the notebooks in `folder`, or those whose names begin with one of `names`, in order.
+
+    Raises:
+        ValueError: a name fits none of them, or there are none.
+    """
+    paths = sorted(folder.glob("*.ipynb"))
+    present = ", ".join(path.stem for path in paths) or "none"
+    wanted = [Path(name).stem for name in names]
+    for name in wanted:
+        if not any(path.stem.startswith(name) for path in paths):
+            raise ValueError(f"no notebook's name begins with '{name}'. There are: {present}.")
+    if not paths:
+        raise ValueError(f"there are no notebooks in {folder}.")
+    return [path for path in paths if not wanted or path.stem.startswith(tuple(wanted))]
+
+
+def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
+    """Execute one notebook, write its pages into `build`, and return what became of it.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; the pages of what was done are written first.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    result = Result(path.stem, title_of(notebook, path.stem))
+    output = Path(os.environ["NB_OUTPUT_DIR"]) / path.stem
+    (output / "headline.json").unlink(missing_ok=True)
+    labels, kernel, started = cell_labels(notebook), Kernel(), time.monotonic()
+    try:
+        execute(notebook, path.parent, lambda index: progress.at(*labels[index]), progress.redraw, kernel=kernel)
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)  # finished, so the next run starts anew
+    except (CellExecutionError, DeadKernelError) as error:
+        result.error = describe(error)
+        progress.failed(result.error, str(error))
+    finally:
+        result.peak_bytes = kernel.peak_bytes
+        result.minutes = (time.monotonic() - started) / 60
+        result.headline = read_headline(output / "headline.json")
+        result.thumbnail = last_picture(notebook)
+        nbformat.write(notebook, build / path.name)
+        page = notebook_page(notebook, result.title, path.parent)
+        (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
+    progress.done(result)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
