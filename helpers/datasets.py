@@ -10,7 +10,7 @@ from pathlib import Path
 from helpers import sources, standins
 from helpers.archives import archive_members
 from helpers.errors import UserError
-from helpers.standins import ReviewGrammar
+from helpers.grammar import ReviewGrammar
 
 NIETZSCHE_CHARACTERS = 600_893
 NIETZSCHE_START = "PREFACE\n\n\nSUPPOSING that Truth is a woman"
@@ -45,7 +45,7 @@ class Reviews:
 def load_nietzsche() -> Corpus:
     """Load the Nietzsche corpus: 600,893 characters, upper and lower case, lines ended by a newline.
 
-    The stand-in is English prose from the Python installation, between 300,000 and 600,000 characters.
+    The stand-in is English prose from the Python installation, some 200,000 characters.
 
     Raises:
         UserError: the file found is another text, or `NB_DATA=real` and there is none.
@@ -57,9 +57,9 @@ def load_nietzsche() -> Corpus:
     text = _read_text(lookup.paths[0])
     if len(text) != NIETZSCHE_CHARACTERS or not text.startswith(NIETZSCHE_START):
         raise UserError(
-            f"{lookup.paths[0]} is not the Nietzsche corpus: {len(text):,} characters that begin {text[:30]!r}, instead of "
-            f"{NIETZSCHE_CHARACTERS:,} that begin {NIETZSCHE_START[:30]!r}. Get it again, or use read_corpus for a text of "
-            "your own."
+            f"{lookup.paths[0]} is not the Nietzsche corpus: {len(text):,} characters that begin {text[:30]!r}, "
+            f"instead of {NIETZSCHE_CHARACTERS:,} that begin {NIETZSCHE_START[:30]!r}. Get it again, or use "
+            "read_corpus for a text of your own."
         )
     return _report(
         Corpus(text, True, f"Nietzsche: {len(text):,} characters, {lookup.note}, unverified (no official hash).")
@@ -186,7 +186,8 @@ def _decode(content: bytes, name: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{name} is not UTF-8 text (byte {error.start:,} is {content[error.start]:#04x}). Save it as UTF-8, or get it again."
+            f"{name} is not UTF-8 text (byte {error.start:,} is {content[error.start]:#04x}). "
+            "Save it as UTF-8, or get it again."
         ) from error
 
 

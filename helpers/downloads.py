@@ -109,7 +109,7 @@ def _connect(url: str, patience: float):
         try:
             headers = {"Accept-Encoding": "identity"}  # the size that is checked is that of the file itself
             outcome.append(requests.get(url, stream=True, timeout=patience, headers=headers))
-        except Exception as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
+        except Exception as error:  # whatever it is, it belongs to the waiting thread
             outcome.append(error)
 
     host = urlsplit(url).netloc
