@@ -24,7 +24,6 @@ FREE_SLOTS = {
     "very": "very really quite truly simply",
     "rather": "rather somewhat fairly almost",
     "audience": "audience room crowd row",
-    "screen": "television video cable tape",
 }
 
 # Slots by what they depend on: {slot: (memory, {value: words})}.
@@ -125,21 +124,21 @@ SENTENCES = {
         "this {film} was a {fine} {genre} with a {fine} cast",
         "i {liked} this {genre} from the first minute to the last",
         "i {liked} every minute of this {fine} {genre}",
-        "i saw this {genre} on {screen} with my {person} and we both {liked} it",
+        "i saw this {genre} with my {person} and we both {liked} it",
         "what a {fine} {genre} this {film} turned out to be",
-        "my {person} took me to this {genre} and it was a {very} {fine} evening",
+        "my {person} showed me this {genre} and it was {very} {fine}",
         "{lead} stars in this {fine} {genre} from last year",
     ),
     "story": (
         "it tells the story of a {hero} who {meets} {rival} in a {place}",
-        "the story is about a {hero} and a group of {rival} who share a {place}",
+        "the story is about a {hero} and some {rival} who share a {place}",
         "a {hero} comes to a {place} and {meets} the {rival} there",
         "one day in a {place} a {hero} {meets} some {rival}",
     ),
     "lead": (
         "{lead} plays the {hero} and {he} does it {well}",
         "the {hero} is played {well} by {lead}",
-        "{lead} gives the {best} performance of {his} career as the {hero}",
+        "{lead} gives the {best} performance of {his} career",
         "as the {hero} {lead} is {very} {fine}",
     ),
     "pronoun": (

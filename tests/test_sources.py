@@ -1,0 +1,254 @@
+"""Local copies, downloads from a server on this machine that can misbehave, and what NB_DATA demands."""
+
+import hashlib
+import http.server
+import socket
+import threading
+
+import pytest
+
+from helpers import downloads, sources
+from helpers.errors import UserError
+
+CONTENT = bytes(range(256)) * 1_000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PATIENCE = 0.5
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch, tmp_path):
+    """No variable set, no network known to be down, and a checkout of its own whose cache is empty."""
+    for name in ("NB_DATA", "NB_OFFLINE", "GENERATIVE_DATA_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(downloads, "_offline_because", "")
+    monkeypatch.setattr(downloads, "user_cache", lambda: tmp_path / "user-cache")
+    sources.manifest()  # read, and kept, while the real checkout can be seen
+    monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
+
+
+class Server:
+    """What the web server at `url` answers, and how many requests it has had."""
+
+    def __init__(self, port: int):
+        self.url = f"http://127.0.0.1:{port}/data.bin"
+        self.answer, self.status, self.length = CONTENT, 200, len(CONTENT)
+        self.stalls_after = None  # so many bytes are sent, then nothing until the test is over
+        self.requests = 0
+        self.released = threading.Event()
+
+
+@pytest.fixture
+def server():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            state.requests += 1
+            self.send_response(state.status)
+            self.send_header("Content-Length", str(state.length))
+            self.end_headers()
+            self.wfile.write(state.answer[: state.stalls_after])
+            self.wfile.flush()
+            if state.stalls_after is not None:
+                state.released.wait(30)
+
+        def log_message(self, *_):
+            pass
+
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state = Server(web.server_address[1])
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    state.released.set()
+    web.shutdown()
+    thread.join()
+    web.server_close()
+
+
+@pytest.fixture
+def closed_url():
+    """An address on this machine where nobody listens: the socket holds the port, but does not accept."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{holder.getsockname()[1]}/data.bin"
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Return a function that downloads, expects that to fail saying `says`, and returns the files left behind."""
+
+    def try_it(url: str, says: str) -> list:
+        with pytest.raises(downloads.DownloadError, match=says):
+            downloads.download(url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
+        return [path for path in tmp_path.rglob("*") if path.is_file()]
+
+    return try_it
+
+
+def entry(url: str, size: int = len(CONTENT), sha256: str = SHA256) -> sources.Entry:
+    return sources.Entry(
+        "tiny", "A tiny set", "none", ("unpacked",), (sources.RemoteFile("data.bin", url, size, sha256),)
+    )
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Return a function that makes one entry the whole manifest."""
+    return lambda one: monkeypatch.setattr(sources, "manifest", lambda: {"tiny": one})
+
+
+def test_good_download_is_verified_and_named(server, only):
+    only(entry(server.url))
+    lookup = sources.find("tiny")
+    assert [path.name for path in lookup.paths] == ["data.bin"]
+    assert lookup.paths[0].read_bytes() == CONTENT
+    assert "SHA-256 verified" in lookup.note
+    assert [path.name for path in lookup.paths[0].parent.iterdir()] == ["data.bin"]
+    assert sources.find("tiny").note.startswith("local copy")
+    assert server.requests == 1
+
+
+def test_download_without_official_hash_says_so(server, only):
+    only(entry(server.url, sha256=""))
+    assert "no official hash is known" in sources.find("tiny").note
+
+
+def test_wrong_bytes_leave_nothing(server, refused):
+    server.answer = CONTENT[::-1]
+    assert refused(server.url, "SHA-256 differs") == []
+
+
+@pytest.mark.parametrize("length", [len(CONTENT) - 1, len(CONTENT) + 1])
+def test_wrong_length_leaves_nothing(server, refused, length):
+    server.answer, server.length = (CONTENT + b"!")[:length], length
+    assert refused(server.url, "instead of 256,000") == []
+
+
+def test_cut_download_leaves_nothing(server, refused):
+    server.answer = CONTENT[:100_000]  # and the connection closes, though more was announced
+    assert refused(server.url, "cut off after") == []
+
+
+def test_missing_on_server_leaves_nothing(server, refused):
+    server.status = 404
+    assert refused(server.url, "answered 404") == []
+
+
+@pytest.mark.parametrize("sent", [0, 100_000])
+def test_stalled_download_gives_up(server, refused, sent):
+    server.stalls_after = sent
+    assert refused(server.url, "cut off after") == []
+
+
+def test_silent_server_is_not_taken_for_offline(refused):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
+        assert refused(f"http://127.0.0.1:{silent.getsockname()[1]}/data.bin", "said nothing") == []
+    assert not downloads._offline_because
+
+
+def test_offline_is_found_out_once(server, closed_url, refused):
+    assert refused(closed_url, "could not be reached") == []
+    assert refused(server.url, "could not be reached") == []
+    assert server.requests == 0
+
+
+def test_name_server_that_never_answers_costs_seconds(monkeypatch, refused):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30) and [])
+    try:
+        assert refused("http://some.host.invalid/data.bin", "could not be reached") == []
+    finally:
+        answered.set()
+
+
+def test_offline_by_wish_asks_no_server(server, refused, monkeypatch):
+    monkeypatch.setenv("NB_OFFLINE", "1")
+    assert refused(server.url, "NB_OFFLINE is set") == []
+    assert server.requests == 0
+
+
+def test_download_goes_to_the_users_cache_where_the_checkout_is_closed(server, only):
+    sources.CHECKOUT.write_text("a file, so that no folder can be made in it")
+    only(entry(server.url))
+    assert sources.find("tiny").paths[0] == downloads.user_cache() / "data.bin"
+
+
+@pytest.mark.parametrize("name", ["data.bin", "unpacked"])
+def test_local_copy_is_preferred_and_not_hashed(server, only, monkeypatch, tmp_path, name):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / name).write_bytes(b"another packing")
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(folder))
+    only(entry(server.url))
+    assert sources.find("tiny").paths == (folder / name,)
+    assert server.requests == 0
+
+
+def test_relative_folder_may_start_at_the_checkout(monkeypatch, tmp_path):
+    (tmp_path / "own").mkdir()
+    sources.CHECKOUT.mkdir()
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", "../own")
+    assert sources.local_folders()[0] == tmp_path / "own"
+
+
+def test_folder_that_is_none_is_an_error(monkeypatch):
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", "no/such/folder")
+    with pytest.raises(UserError, match="no/such/folder.*is not a folder"):
+        sources.find("imdb")
+
+
+def test_auto_goes_on_without_what_cannot_be_had(server, only):
+    server.status = 404
+    only(entry(server.url))
+    assert sources.find("tiny") == sources.Lookup((), f"the server answered 404 for {server.url}")
+
+
+def test_large_files_are_not_downloaded_unasked(server, only):
+    only(entry(server.url, size=sources.LARGEST_DOWNLOAD + 1))
+    assert sources.find("tiny").paths == ()
+    assert server.requests == 0
+
+
+def test_standin_mode_ignores_local_copies(only, server, monkeypatch, tmp_path):
+    (tmp_path / "data.bin").write_bytes(CONTENT)
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("NB_DATA", "standin")
+    only(entry(server.url))
+    assert sources.find("tiny").paths == ()
+    assert server.requests == 0
+
+
+def test_real_mode_says_what_is_missing_where_and_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("NB_DATA", "real")
+    monkeypatch.setenv("NB_OFFLINE", "1")
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        sources.find("imdb")
+    for part in ("aclImdb_v1.tar.gz", str(tmp_path), "https://ai.stanford.edu", "NB_OFFLINE", "NB_DATA=auto"):
+        assert part in str(caught.value)
+
+
+def test_unknown_mode_and_unknown_data_are_errors(monkeypatch):
+    with pytest.raises(UserError, match="no data set 'minst'.*imdb"):
+        sources.find("minst")
+    monkeypatch.setenv("NB_DATA", "fake")
+    with pytest.raises(UserError, match="NB_DATA='fake' is unknown.*auto, real, standin"):
+        sources.find("imdb")
+
+
+def test_manifest_is_complete():
+    for entry in sources.manifest().values():
+        assert entry.title
+        assert entry.licence
+        for file in entry.files:
+            assert file.url.startswith("https://")
+            assert file.url.endswith(file.name)
+            assert file.bytes > 0
+            assert len(file.sha256) in (0, 64)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, 0), (404, 1)])
+def test_fetching_everything_ends_with_a_table(server, only, capsys, status, expected):
+    server.status = status
+    only(entry(server.url))
+    assert sources.main() == expected
+    assert ("tiny         yes" if status == 200 else "tiny         NO") in capsys.readouterr().out
