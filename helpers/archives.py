@@ -18,14 +18,16 @@ from helpers.errors import UserError
 
 LARGEST_MEMBER = 64 << 20  # bytes of one member that is read
 LARGEST_TOTAL = 4 << 30  # bytes of all members together, read or not
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+# RuntimeError is zipfile's word for a member that is encrypted, or packed in a way it does not know.
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
 
 
 def archive_members(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the members of an archive whose whole name fits a pattern, in the archive's order.
 
     Args:
-        path: a .tar, .tar.gz or .zip file; told apart by content, not by name.
+        path: a .tar.gz or .zip file; told apart by content, not by name. (A bare .tar has no checksum, and
+            cut off between two members it looks whole.)
         pattern: regular expression for whole member names (with "/" between folders, no leading "./").
 
     Raises:
@@ -44,10 +46,8 @@ def archive_members(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _tar_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
     total = 0
-    with gzip.open(path) if compressed else path.open("rb") as stream:
+    with gzip.open(path) as stream:
         with tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
                 total += member.size

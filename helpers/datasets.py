@@ -81,8 +81,8 @@ def read_corpus(path: Path | str, least: int = 2_000) -> Corpus:
     text = _read_text(path)
     if not text.strip():
         raise UserError(f"{path} has no text in it. Give a plain text file of at least {least:,} characters.")
-    if len(set(text.strip())) == 1:
-        raise UserError(f"{path} has only one distinct symbol, {text.strip()[0]!r}: there is nothing to learn from it.")
+    if len(symbols := set(text) - set(" \t\n")) == 1:
+        raise UserError(f"{path} has only one distinct symbol, {symbols.pop()!r}. Give a text with more to learn from.")
     if len(text) < least:
         raise UserError(
             f"{path} has {len(text):,} characters. Give a text of at least {least:,}, or pass a smaller `least`."
