@@ -164,7 +164,7 @@ def _download(entry: Entry) -> Lookup:
 def main() -> int:
     """Fetch every data set of the manifest, print a table, and return the exit status."""
     rows = []
-    for key, entry in manifest().items():
+    for key in manifest():
         try:
             lookup = find(key)
         except UserError as error:
