@@ -5,8 +5,32 @@ has not: TensorFlow's start-up messages are turned off, Keras runs on TensorFlow
 is taken as it is needed instead of all at once.
 """
 
+import logging
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import TensorFlow with the process's error stream closed off.
+
+    Its first lines are written before it reads any log level, so no environment variable stops them,
+    and in a notebook they stand as a red warning above everything else. What goes wrong in the import
+    is still seen: that is an exception.
+    """
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+if "ipykernel" in sys.modules:
+    _import_tensorflow_quietly()

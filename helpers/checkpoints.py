@@ -77,7 +77,7 @@ def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str
     found = [array.shape for array in arrays]
     if expected != found:
         odd = next((pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]), None)
-        detail = f"first difference: {odd[1]} instead of {odd[0]}" if odd else f"{len(found)} instead of {len(expected)}"
+        detail = f"{odd[1]} instead of {odd[0]}" if odd else f"{len(found)} instead of {len(expected)}"
         raise UserError(
             f"{source} belongs to a model of another shape ({detail} arrays). Use the model that it was saved from, "
             "or reset this training."

@@ -34,7 +34,9 @@ def choose_profile(*, smoke: dict, quick: dict, full: dict) -> SimpleNamespace:
         name, reason = ("full", f"{gpus} GPU") if gpus else ("quick", "no GPU")
     if name not in budgets:
         raise UserError(f"NB_PROFILE={name!r} is not a profile. Set it to one of {', '.join(PROFILES)}, or unset it.")
-    values = ", ".join(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in budgets[name].items())
+    values = ", ".join(
+        f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in budgets[name].items()
+    )
     print(f"Profile {name} ({reason}): {values}")
     return SimpleNamespace(name=name, **budgets[name])
 

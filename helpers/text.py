@@ -12,7 +12,7 @@ class Vocabulary:
     """The list of symbols (characters or words) that a model knows; a symbol's id is its place in the list."""
 
     def __init__(self, symbols: Iterable[str]) -> None:
-        self.symbols = list(symbols)
+        self.symbols = [str(symbol) for symbol in symbols]
         self.ids = {symbol: number for number, symbol in enumerate(self.symbols)}
         if len(self.ids) != len(self.symbols):
             raise UserError("a vocabulary has the same symbol twice. Give each symbol once.")
@@ -54,7 +54,7 @@ def split_off_end(ids: np.ndarray, share: float, least: int) -> tuple[np.ndarray
     if len(ids) - cut < least or cut < least:
         raise UserError(
             f"the text has {len(ids):,} symbols; holding out {share:.0%} of it leaves {len(ids) - cut:,}, and a window "
-            f"needs {least:,}. Give a longer text (at least {int(np.ceil(least / share)):,} symbols) or shorter windows."
+            f"needs {least:,}. Give a text of at least {int(np.ceil(least / share)):,} symbols, or shorter windows."
         )
     return ids[:cut], ids[cut:]
 
@@ -150,7 +150,7 @@ def check_sampling(temperatures: Sequence[float], top_k: int | None, top_p: floa
         if not np.isfinite(temperature) or temperature < 0:
             raise UserError(f"a temperature of {temperature} makes no sense. Use 0 (always the most probable) or more.")
     if top_k is not None and (int(top_k) != top_k or top_k < 1):
-        raise UserError(f"top_k={top_k} leaves nothing to choose from. Use a whole number from 1, or None for no limit.")
+        raise UserError(f"top_k={top_k} leaves nothing to choose from. Use a whole number from 1, or None (no limit).")
     if not 0 < top_p <= 1:
         raise UserError(f"top_p={top_p} is no share. Use a number above 0 and at most 1 (1 means no limit).")
     if int(length) != length or length < 1:

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+from IPython.display import display
 from tqdm import tqdm
 
 from helpers.checkpoints import Checkpoints, assign, values_of
@@ -82,7 +82,7 @@ class Training:
         if left <= 0:
             on_epoch(self.history)
             return self.history
-        bar = tqdm(total=left * len(batches(len(self.history))), file=sys.stdout, unit="step", mininterval=0.5)
+        bar = _ProgressLine(left * len(batches(len(self.history))))
         try:
             for epoch in range(len(self.history), epochs):
                 self._train_epoch(batches(epoch), validate, bar)
@@ -95,14 +95,14 @@ class Training:
             self._restore_best()
         return self.history
 
-    def _train_epoch(self, dataset: tf.data.Dataset, validate: Callable[[], dict[str, float]], bar: tqdm) -> None:
+    def _train_epoch(self, dataset: tf.data.Dataset, validate: Callable[[], dict], bar: "_ProgressLine") -> None:
         started = time.perf_counter()
         progress = _Progress(bar)
-        losses = self.model.fit(dataset, verbose=0, callbacks=[progress]).history
+        losses = self.model.fit(dataset, shuffle=False, verbose=0, callbacks=[progress]).history
         if not progress.is_finite:
             raise UserError(
-                f"the loss is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; the best "
-                "weights so far are in place. Try a smaller learning rate or a smaller `clipnorm`, and reset."
+                f"the loss is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; the "
+                "best weights so far are in place. Try a smaller learning rate or a smaller `clipnorm`, and reset."
             )
         before = self.history[-1] if self.history else {"seconds": 0.0, "step": 0}
         record = {
@@ -113,7 +113,7 @@ class Training:
             **{name: float(value) for name, value in validate().items()},
         }
         self.history.append(record)
-        bar.set_postfix_str(f"epoch {record['epoch']}, {self.monitor} {record[self.monitor]:.3f}")
+        bar.note = f"epoch {record['epoch']}: {self.monitor} {record[self.monitor]:.3f}"
         if record[self.monitor] < self.best_figure:
             self.best_figure, self._best = record[self.monitor], values_of(self._weights)
 
@@ -137,7 +137,8 @@ class Training:
         self._best, self.best_figure = arrays[count:], state["best_figure"]
         self.history = state["history"]
         done, last = len(self.history), self.history[-1]
-        print(f"Found a training of {done} epochs ({last['seconds']:.0f} s, {self.monitor} {last[self.monitor]:.3f}): ", end="")
+        figures = f"{last['seconds']:.0f} s, {self.monitor} {last[self.monitor]:.3f}"
+        print(f"Found a training of {done} epochs ({figures}): ", end="")
         if done >= epochs:
             self._restore_best()
             print("there is nothing left to do. To start anew, run the reset cell.")
@@ -153,16 +154,49 @@ class Training:
         self.best_figure, self._best, self._warned = math.inf, None, False
 
 
-class _Progress(keras.callbacks.Callback):
-    """Moves the progress bar, counts steps, and stops the epoch when the loss is not finite."""
+class _ProgressLine:
+    """One line of text that is updated in place (a terminal's carriage returns would fill an executed notebook)."""
 
-    def __init__(self, bar: tqdm) -> None:
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.note = total, 0, ""
+        self._start = self._shown = time.perf_counter()
+        self._handle = display(_Line(self._text()), display_id=True)
+
+    def step(self) -> None:
+        self.done += 1
+        if time.perf_counter() - self._shown > 0.5:
+            self.close()
+
+    def close(self) -> None:
+        self._shown = time.perf_counter()
+        if self._handle is not None:
+            self._handle.update(_Line(self._text()))
+
+    def _text(self) -> str:
+        elapsed = time.perf_counter() - self._start
+        return tqdm.format_meter(self.done, self.total, elapsed, ncols=100, unit="step", postfix=self.note)
+
+
+class _Line:
+    """A text that a notebook shows as it is."""
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+    def __repr__(self) -> str:
+        return self.content
+
+
+class _Progress(keras.callbacks.Callback):
+    """Moves the progress line, counts steps, and stops the epoch when the loss is not finite."""
+
+    def __init__(self, bar: _ProgressLine) -> None:
         super().__init__()
         self.bar, self.steps, self.is_finite = bar, 0, True
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.steps += 1
-        self.bar.update(1)
+        self.bar.step()
         self.is_finite = math.isfinite((logs or {}).get("loss", 0.0))
         if not self.is_finite:
             self.model.stop_training = True

@@ -1,0 +1,77 @@
+"""Weights that this project trained and ships in `data/pretrained/`, each with a card that says how they came about."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+
+from helpers.checkpoints import assign, digest_of
+from helpers.errors import UserError
+from helpers.profiles import CHECKOUT
+
+FOLDER = CHECKOUT / "data" / "pretrained"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Shipped weights: `arrays` in the order of the model's weights (float32), the vocabulary, and the card's facts."""
+
+    name: str
+    arrays: list[np.ndarray]
+    symbols: list[str]
+    facts: dict[str, str]
+
+    def put_into(self, model: keras.Model) -> None:
+        """Assign the weights to a built model.
+
+        Raises:
+            UserError: the model is not built like the one that was trained; nothing was assigned.
+        """
+        assign(model.weights, self.arrays, f"the shipped {self.name}")
+
+    def card(self) -> Markdown:
+        """Return the card as a table to display."""
+        rows = [f"| {name} | {value} |" for name, value in self.facts.items()]
+        return Markdown("\n".join([f"| {self.name} | |", "|---|---|", *rows]))
+
+
+def load(name: str, folder: Path = FOLDER) -> Pretrained:
+    """Load shipped weights by name, such as "nietzsche_lstm".
+
+    They are stored as float16, in an .npz without pickled objects, beside a .json card that holds its SHA-256.
+
+    Raises:
+        UserError: there are no such weights, or the file is not the one that the card describes.
+    """
+    card_path, path = folder / f"{name}.json", folder / f"{name}.npz"
+    if not card_path.exists() or not path.exists():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
+        raise UserError(f"there are no shipped weights {name!r}; there are: {known}. Check the name and the checkout.")
+    card = json.loads(card_path.read_text(encoding="utf-8"))
+    if digest_of(path) != card["sha256"]:
+        raise UserError(f"{path.name} is damaged: its SHA-256 is not the card's. Check it out again (git checkout).")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = [file[key].astype(np.float32) for key in sorted(set(file.files) - {"symbols"})]
+        symbols = json.loads(file["symbols"].tobytes().decode("utf-8"))
+    return Pretrained(name, arrays, symbols, card["facts"])
+
+
+def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str, str], folder: Path = FOLDER) -> None:
+    """Write a model's weights as float16 with their vocabulary, and the card beside them.
+
+    Raises:
+        UserError: a weight is too large for float16, whose largest number is 65,504.
+    """
+    arrays = [np.asarray(weight).astype(np.float16) for weight in model.weights]
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise UserError(f"a weight of {name} is too large for float16.")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.npz"
+    words = np.frombuffer(json.dumps(list(symbols)).encode("utf-8"), np.uint8)
+    np.savez_compressed(path, symbols=words, **{f"{number:04d}": array for number, array in enumerate(arrays)})
+    card = {"facts": facts, "sha256": digest_of(path)}
+    (folder / f"{name}.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
