@@ -57,7 +57,7 @@ def output_folder(notebook: str) -> Path:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"results cannot be written to {folder} ({error.strerror}). Set NB_OUTPUT_DIR to a folder that can be written to."
+            f"results cannot be written to {folder} ({error.strerror}). Set NB_OUTPUT_DIR to another one."
         ) from error
     return folder
 
