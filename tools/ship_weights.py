@@ -22,7 +22,7 @@ from tools.lift import lift
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_text_generation.ipynb"
 LICENCES = {
     "nietzsche_lstm": "MIT; the text is in the public domain",
-    "imdb_transformer": "trained on a research data set (Maas et al. 2011): for study and research, not under the project's MIT",
+    "imdb_transformer": "the reviews are a research data set (Maas et al. 2011): for study and research only",
 }
 
 
@@ -38,11 +38,11 @@ def newest(folder: Path) -> tuple[list[np.ndarray], list[dict]]:
 def facts(name: str, history: list[dict], machine: str, data: str, figure: str) -> dict[str, str]:
     """Return what the card says."""
     best = min(history, key=lambda record: record["validation"])
-    minutes = f"{history[-1]['seconds'] / 60:.0f}"
+    steps, minutes = history[-1]["step"], history[-1]["seconds"] / 60
     return {
-        "made by": "notebook 01_text_generation, full profile",
+        "made by": "the model, loss, batches and optimiser of notebook 01, full profile",
         "data": data,
-        "training": f"{history[-1]['step']:,} steps in {minutes} minutes on {machine}; best after epoch {best['epoch']}",
+        "training": f"{steps:,} steps in {minutes:.0f} minutes on {machine}; best after epoch {best['epoch']}",
         "held out": figure,
         "date": date.today().isoformat(),
         "licence": LICENCES[name],
@@ -70,16 +70,9 @@ def ship_words(folder: Path, machine: str) -> None:
     """Ship the Transformer, scored on all test reviews."""
     arrays, history = newest(folder / "checkpoints" / "words")
     reviews = datasets.load_imdb()
-    names = (
-        "TransformerLanguageModel",
-        "without_breaks",
-        "make_vectorizer",
-        "encode_reviews",
-        "evaluator",
-        "score_words",
-    )
-    notebook = lift(NOTEBOOK, *names)
-    kept = notebook.without_breaks(reviews.train)[: -len(reviews.train) // 20]
+    tools = ("held_out_reviews", "without_breaks", "make_vectorizer", "encode_reviews", "evaluator", "score_words")
+    notebook = lift(NOTEBOOK, "TransformerLanguageModel", *tools)
+    kept = notebook.without_breaks(reviews.train)[: -notebook.held_out_reviews(reviews.train)]
     vectorizer = notebook.make_vectorizer(kept)
     model = notebook.TransformerLanguageModel(len(vectorizer.get_vocabulary()))
     model(tf.zeros((1, 2), tf.int32))
