@@ -5,14 +5,12 @@ has not: TensorFlow's start-up messages are turned off, Keras runs on TensorFlow
 is taken as it is needed instead of all at once.
 """
 
-import logging
 import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _import_tensorflow_quietly() -> None:
@@ -20,16 +18,18 @@ def _import_tensorflow_quietly() -> None:
 
     Its first lines are written before it reads any log level, so no environment variable stops them,
     and in a notebook they stand as a red warning above everything else. What goes wrong in the import
-    is still seen: that is an exception.
+    is still seen: that is an exception. Later, only errors are logged: the warnings that remain, such as
+    "retracing", are meant for those who write TensorFlow programs, not for those who read a notebook.
     """
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        import tensorflow  # noqa: F401
+        import tensorflow
     finally:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
+    tensorflow.get_logger().setLevel("ERROR")
 
 
 if "ipykernel" in sys.modules:

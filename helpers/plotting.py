@@ -116,7 +116,7 @@ def sample_table(samples: dict[str, str], caption: str) -> HTML:
     """Return texts as a table, a row each, with their names (such as temperatures) on the left."""
     rows = "".join(
         f"<tr><th style='text-align:right;vertical-align:top;white-space:nowrap'>{html.escape(str(name))}</th>"
-        f"<td style='text-align:left;white-space:pre-wrap'>{html.escape(text)}</td></tr>"
+        f"<td style='text-align:left;white-space:pre-wrap;overflow-wrap:anywhere'>{html.escape(text)}</td></tr>"
         for name, text in samples.items()
     )
     return HTML(f"<table><caption style='text-align:left'>{html.escape(caption)}</caption>{rows}</table>")

@@ -87,10 +87,8 @@ class TextExplorer:
             self.bars.value = ""
             return
         remark = f"<p><em>{html.escape(written.remark)}</em></p>" if written.remark else ""
-        self.text.value = (
-            f"<div style='white-space:pre-wrap;line-height:1.4'><b>{html.escape(written.prompt)}</b>"
-            f"{html.escape(written.continuation)}</div>{remark}"
-        )
+        both = f"<b>{html.escape(written.prompt)}</b>{html.escape(written.continuation)}"
+        self.text.value = f"<div style='white-space:pre-wrap;overflow-wrap:anywhere'>{both}</div>{remark}"
         self.bars.value = candidate_bars(written.candidates)
 
 
