@@ -1,6 +1,8 @@
 """Text as integers: a vocabulary, windows cut out of a long text, batches in an order fixed by seed and epoch."""
 
 from collections.abc import Iterable, Sequence
+from itertools import count
+from numbers import Integral
 
 import numpy as np
 import tensorflow as tf
@@ -28,10 +30,12 @@ class Vocabulary:
             unseen: a symbol to put in the place of one that the vocabulary does not have.
 
         Raises:
-            UserError: a symbol is not in the vocabulary and `unseen` is not given.
+            UserError: a symbol is not in the vocabulary and `unseen` is not given, or is not in it either.
         """
         symbols = list(symbols)
         missing = sorted({symbol for symbol in symbols if symbol not in self.ids})
+        if missing and unseen is not None and unseen not in self.ids:
+            raise UserError(f"{unseen!r} cannot stand for unseen symbols: it is not in the vocabulary itself.")
         if missing and unseen is None:
             raise UserError(
                 f"not in the vocabulary: {', '.join(map(repr, missing[:8]))}. "
@@ -45,17 +49,25 @@ class Vocabulary:
 
 
 def split_off_end(ids: np.ndarray, share: float, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split a text in two without shuffling: all but the last `share` of it, and that last share.
+    """Split a text in two without shuffling: all but the last `share` (0 to 1) of it, and that last share.
 
     Raises:
-        UserError: the held-out end would be shorter than `least` symbols.
+        UserError: one of the two would be shorter than `least` symbols.
     """
-    cut = len(ids) - int(len(ids) * share)
-    if len(ids) - cut < least or cut < least:
+    if not 0 < share < 1:
+        raise UserError(f"a share of {share} cannot be held out. Use a number between 0 and 1, such as 0.05.")
+
+    def shorter_part(length: int) -> int:
+        return min(int(length * share), length - int(length * share))
+
+    if shorter_part(len(ids)) < least:
+        enough = next(length for length in count(2 * least) if shorter_part(length) >= least)
         raise UserError(
-            f"the text has {len(ids):,} symbols; holding out {share:.0%} of it leaves {len(ids) - cut:,}, and a window "
-            f"needs {least:,}. Give a text of at least {int(np.ceil(least / share)):,} symbols, or shorter windows."
+            f"the text has {len(ids):,} symbols; with {share:.0%} of it held out, the shorter part has "
+            f"{shorter_part(len(ids)):,}, and a window needs {least:,}. Give a text of at least {enough:,} symbols, "
+            "or shorter windows."
         )
+    cut = len(ids) - int(len(ids) * share)
     return ids[:cut], ids[cut:]
 
 
@@ -64,7 +76,7 @@ def window_batches(ids: np.ndarray, length: int, batch_size: int, seed: int, epo
 
     A target is the symbol that follows its input, so the targets are the inputs moved by one place.
     The windows stand side by side; where the first begins, and their order, depend on `seed` and
-    `epoch` alone: an epoch can be repeated exactly, and no two epochs cut the text at the same places.
+    `epoch` alone, so an epoch can be repeated exactly. Every epoch has the same number of batches.
 
     Raises:
         UserError: the text is too short for one batch of windows.
@@ -72,8 +84,8 @@ def window_batches(ids: np.ndarray, length: int, batch_size: int, seed: int, epo
     generator = np.random.default_rng((seed, epoch))
     starts = np.arange(generator.integers(length), len(ids) - length, length)
     generator.shuffle(starts)
-    batches = len(starts) // batch_size
-    if not batches:
+    batches = (len(ids) // length - 1) // batch_size  # what is left when the first window begins latest
+    if batches < 1:
         raise UserError(
             f"the text has {len(ids):,} symbols, too few for a batch of {batch_size} windows of {length}. "
             "Give a longer text, shorter windows or a smaller batch."
@@ -146,12 +158,15 @@ def check_sampling(temperatures: Sequence[float], top_k: int | None, top_p: floa
     Temperature 0 means the most probable symbol; `top_k=None` means no limit. A huge temperature is
     allowed: it makes all symbols equally likely.
     """
-    for temperature in np.atleast_1d(np.asarray(temperatures, float)):
+    temperatures = np.atleast_1d(np.asarray(temperatures, float))
+    if not len(temperatures):
+        raise UserError("no temperature was given. Give one for each text that is wanted.")
+    for temperature in temperatures:
         if not np.isfinite(temperature) or temperature < 0:
             raise UserError(f"a temperature of {temperature} makes no sense. Use 0 (always the most probable) or more.")
-    if top_k is not None and (int(top_k) != top_k or top_k < 1):
+    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
         raise UserError(f"top_k={top_k} leaves nothing to choose from. Use a whole number from 1, or None (no limit).")
     if not 0 < top_p <= 1:
         raise UserError(f"top_p={top_p} is no share. Use a number above 0 and at most 1 (1 means no limit).")
-    if int(length) != length or length < 1:
+    if not isinstance(length, Integral) or length < 1:
         raise UserError(f"a length of {length} writes nothing. Use a whole number from 1.")
