@@ -53,7 +53,8 @@ class TextExplorer:
         self._symbols, self._most = symbols, most
         self._first = {name: control.value for name, control in self.controls.items()}
         for name, control in self.controls.items():
-            control.layout.width = "20em"
+            control.layout.width = "24em"
+            control.style.description_width = "7em"
             control.add_class(f"explore-{name.replace('_', '-')}")
             control.observe(self._rewrite, names="value")
         self.text = ipywidgets.HTML(layout=ipywidgets.Layout(width="32em", min_height="12em"))
@@ -88,7 +89,9 @@ class TextExplorer:
             return
         remark = f"<p><em>{html.escape(written.remark)}</em></p>" if written.remark else ""
         both = f"<b>{html.escape(written.prompt)}</b>{html.escape(written.continuation)}"
-        self.text.value = f"<div style='white-space:pre-wrap;overflow-wrap:anywhere'>{both}</div>{remark}"
+        self.text.value = (
+            f"<div style='white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5'>{both}</div>{remark}"
+        )
         self.bars.value = candidate_bars(written.candidates)
 
 
