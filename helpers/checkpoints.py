@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from helpers.errors import UserError
@@ -50,7 +51,7 @@ class Checkpoints:
             try:
                 state = json.loads((path / "state.json").read_text())
                 return read_arrays(path / "arrays.npz", state.pop("digest")), state
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 print(f"{path.name} is damaged ({error}); trying the one before.")
         return None
 
@@ -64,7 +65,7 @@ class Checkpoints:
 
 def values_of(variables: Sequence) -> list[np.ndarray]:
     """Return copies of the variables' values."""
-    return [np.array(variable) for variable in variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str) -> None:

@@ -75,7 +75,7 @@ class Training:
             The history, a record for each epoch. The model has the best weights, also after an interrupt.
 
         Raises:
-            UserError: the loss is no longer finite; the model has the best weights up to there.
+            UserError: the loss or `monitor` is no longer finite; the model has the best weights up to there.
         """
         self._resume(epochs)
         left = epochs - len(self.history)
@@ -100,22 +100,28 @@ class Training:
         progress = _Progress(bar)
         losses = self.model.fit(dataset, shuffle=False, verbose=0, callbacks=[progress]).history
         if not progress.is_finite:
-            raise UserError(
-                f"the loss is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; the "
-                "best weights so far are in place. Try a smaller learning rate or a smaller `clipnorm`, and reset."
-            )
+            raise self._no_number("the loss")
+        held_out = {name: float(value) for name, value in validate().items()}
+        if not math.isfinite(held_out[self.monitor]):
+            raise self._no_number(self.monitor)
         before = self.history[-1] if self.history else {"seconds": 0.0, "step": 0}
         record = {
             "epoch": len(self.history) + 1,
             "step": before["step"] + progress.steps,
             "seconds": round(before["seconds"] + time.perf_counter() - started, 2),
             **{name: float(values[-1]) for name, values in losses.items()},
-            **{name: float(value) for name, value in validate().items()},
+            **held_out,
         }
         self.history.append(record)
         bar.note = f"epoch {record['epoch']}: {self.monitor} {record[self.monitor]:.3f}"
         if record[self.monitor] < self.best_figure:
             self.best_figure, self._best = record[self.monitor], values_of(self._weights)
+
+    def _no_number(self, figure: str) -> UserError:
+        return UserError(
+            f"{figure} is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; the best "
+            "weights so far are in place. Try a smaller learning rate or a smaller `clipnorm`, and reset."
+        )
 
     def _save(self) -> None:
         state = {"history": self.history, "best_figure": self.best_figure}
@@ -130,6 +136,8 @@ class Training:
         """Put the newest checkpoint back: the last weights to train on from, or the best if training is over."""
         found = self.checkpoints.load()
         if found is None:
+            if not self.history:  # a first epoch that was broken off is repeated, like any other
+                assign(self._variables, self._start, "the start")
             return
         arrays, state = found
         count = len(self._variables)
@@ -146,12 +154,12 @@ class Training:
             print(f"going on to epoch {epochs}.")
 
     def _restore_best(self) -> None:
-        if self._best is not None:
-            assign(self._weights, self._best, "the best weights")
+        assign(self._weights, self._best, "the best weights")
 
     def _forget(self) -> None:
         self.history: list[Record] = []
-        self.best_figure, self._best, self._warned = math.inf, None, False
+        self.best_figure, self._warned = math.inf, False
+        self._best = self._start[: len(self._weights)]  # before the first epoch is over: the untrained weights
 
 
 class _ProgressLine:

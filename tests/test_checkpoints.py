@@ -1,0 +1,173 @@
+"""Checkpoints: whole or not there, damage found and stepped over, nothing assigned that does not fit."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from helpers.checkpoints import Checkpoints, assign, digest_of, read_arrays, values_of, write_arrays
+from helpers.errors import UserError
+
+ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64), np.zeros((0, 4), np.float16)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_round_trip_keeps_values_shapes_types_and_order(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "new" / "folder")
+    assert checkpoints.load() is None
+    many = [*ARRAYS, *(np.full(2, number) for number in range(20))]  # more than nine: order by number, not by text
+    checkpoints.save(3, many, {"history": [{"loss": 0.1 + 0.2}]})
+    arrays, state = checkpoints.load()
+    assert state == {"history": [{"loss": 0.1 + 0.2}]}
+    assert len(arrays) == len(many)
+    for found, saved in zip(arrays, many, strict=True):
+        assert found.dtype == saved.dtype and found.shape == saved.shape
+        np.testing.assert_array_equal(found, saved)
+
+
+def test_the_newest_is_loaded_and_the_one_before_is_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for number in (8, 9, 10, 11):
+        checkpoints.save(number, ARRAYS, {"number": number})
+    assert checkpoints.load()[1] == {"number": 11}
+    assert names(tmp_path) == ["checkpoint-000010", "checkpoint-000011"]
+
+
+def test_the_same_number_again_replaces(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"try": 1})
+    checkpoints.save(1, ARRAYS[:1], {"try": 2})
+    arrays, state = checkpoints.load()
+    assert len(arrays) == 1 and state == {"try": 2}
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_stop_between_writing_and_renaming_leaves_the_old_one(tmp_path, monkeypatch, capsys, error):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"number": 1})
+
+    def stop(self, target):
+        assert (self / "arrays.npz").exists() and (self / "state.json").exists()
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", stop)
+        with pytest.raises(type(error)):
+            checkpoints.save(2, ARRAYS[:1], {"number": 2})
+    arrays, state = checkpoints.load()
+    assert state == {"number": 1} and len(arrays) == len(ARRAYS)
+    assert names(tmp_path) == ["checkpoint-000001"]  # nothing half-written stays behind
+    assert "damaged" not in capsys.readouterr().out
+    checkpoints.save(2, ARRAYS, {"number": 2})
+    assert checkpoints.load()[1] == {"number": 2}
+
+
+def test_what_a_killed_process_left_half_written_is_no_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"number": 1})
+    (tmp_path / "checkpoint-000001").rename(tmp_path / "partial-000002-4711")
+    assert checkpoints.load() is None
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+DAMAGE = {
+    "arrays cut off": lambda folder: cut(folder / "arrays.npz"),
+    "a bit flipped": lambda folder: flip(folder / "arrays.npz"),
+    "arrays gone": lambda folder: (folder / "arrays.npz").unlink(),
+    "state cut off": lambda folder: cut(folder / "state.json"),
+    "state empty": lambda folder: (folder / "state.json").write_bytes(b""),
+    "state of another kind": lambda folder: (folder / "state.json").write_text("[]"),
+    "no digest": lambda folder: (folder / "state.json").write_text("{}"),
+    "not text": lambda folder: (folder / "state.json").write_bytes(b"\xff\xfe\x80"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_newest_gives_the_one_before_and_says_so(tmp_path, capsys, damage):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"number": 1})
+    checkpoints.save(2, ARRAYS, {"number": 2})
+    DAMAGE[damage](tmp_path / "checkpoint-000002")
+    assert checkpoints.load()[1] == {"number": 1}
+    assert "checkpoint-000002 is damaged" in capsys.readouterr().out
+    DAMAGE[damage](tmp_path / "checkpoint-000001")
+    assert checkpoints.load() is None
+
+
+def test_delete_deletes_this_training_only(tmp_path):
+    first, second = Checkpoints(tmp_path / "a"), Checkpoints(tmp_path / "b")
+    for checkpoints in (first, second):
+        checkpoints.save(1, ARRAYS, {})
+    first.delete()
+    first.delete()
+    assert first.load() is None and second.load() is not None
+
+
+def test_objects_are_not_unpickled(tmp_path):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, **{"0000": np.array([{"a": 1}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle"):
+        read_arrays(path, digest_of(path))
+
+
+def test_a_checkpoint_with_objects_counts_as_damaged(tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"number": 1})
+    checkpoints.save(2, ARRAYS, {"number": 2})
+    path = tmp_path / "checkpoint-000002" / "arrays.npz"
+    np.savez(path, **{"0000": np.array([print], dtype=object)})
+    (path.parent / "state.json").write_text(json.dumps({"digest": digest_of(path), "number": 2}))
+    assert checkpoints.load()[1] == {"number": 1}
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_digest_is_that_of_the_file(tmp_path):
+    path = tmp_path / "arrays.npz"
+    digest = write_arrays(path, ARRAYS)
+    assert digest == digest_of(path) and len(digest) == 64
+    with pytest.raises(ValueError, match="digest"):
+        read_arrays(path, digest.replace(digest[0], "f" if digest[0] != "f" else "0"))
+
+
+def test_digest_of_known_bytes(tmp_path):
+    (tmp_path / "empty").touch()
+    assert digest_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "detail"),
+    [
+        ([np.ones((2, 3)), np.ones(4)], r"\(4,\) instead of \(3,\)"),
+        ([np.ones((2, 3))], "1 instead of 2"),
+        ([np.ones((2, 3)), np.ones(3), np.ones(1)], "3 instead of 2"),
+        ([np.ones((3, 2)), np.ones(3)], r"\(3, 2\) instead of \(2, 3\)"),
+    ],
+)
+def test_other_shapes_assign_nothing(arrays, detail):
+    variables = [keras.Variable(np.zeros((2, 3))), keras.Variable(np.zeros(3))]
+    with pytest.raises(UserError, match=detail) as caught:
+        assign(variables, arrays, "that file")
+    assert "that file" in str(caught.value)
+    assert not any(np.any(value) for value in values_of(variables))
+
+
+def test_values_are_copies():
+    variable = keras.Variable(np.zeros(3))
+    [before] = values_of([variable])
+    assign([variable], [np.ones(3)], "ones")
+    np.testing.assert_array_equal(before, np.zeros(3))
+    np.testing.assert_array_equal(variable, np.ones(3))

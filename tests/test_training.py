@@ -1,0 +1,309 @@
+"""A training that is stopped in any way goes on, and ends where one that was never stopped ends."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import text
+from helpers.checkpoints import values_of
+from helpers.errors import UserError
+from helpers.training import Training
+
+EPOCHS = 5
+
+
+# A character model with dropout, slots, a schedule and clipping, trained in processes that are killed.
+
+IDS = np.random.default_rng(0).integers(0, 6, 200).astype(np.int32)
+
+
+def character_batches(epoch):
+    return text.window_batches(IDS, length=8, batch_size=6, seed=5, epoch=epoch)
+
+
+def train_characters(folder, batches=character_batches):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            keras.layers.Embedding(6, 4),
+            keras.layers.Dropout(0.3),
+            keras.layers.LSTM(5, return_sequences=True),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(6),
+        ]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(0.001, 18, alpha=0.1, warmup_target=0.05, warmup_steps=2)
+    model.compile(
+        keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    contexts, targets = text.held_out_contexts(IDS, context=8, positions=20)
+
+    def validate():
+        return {"validation": keras.losses.sparse_categorical_crossentropy(targets, model(contexts)[:, -1], True)}
+
+    training = Training(model, folder, {"seed": 3})
+    training.fit(batches, EPOCHS, lambda: {"validation": float(np.mean(validate()["validation"]))})
+    return training
+
+
+def train_until_killed(folder, moment):
+    """Train, and end this process by SIGKILL in the middle of epoch 3 or while checkpoint 4 is being written."""
+
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def dying_batches(epoch):
+        def last_words(inputs, targets):
+            tf.py_function(die, [], [])
+            return inputs, targets
+
+        batches = character_batches(epoch)
+        return batches.take(2).concatenate(batches.skip(2).map(last_words)) if epoch == 2 else batches
+
+    if moment == "writing":
+        rename = Path.rename
+        Path.rename = lambda self, target: die() if "000004" in target.name else rename(self, target)
+    train_characters(Path(folder), dying_batches if moment == "training" else character_batches)
+
+
+def figures(history):
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+
+
+def test_a_killed_training_ends_as_one_that_was_not(tmp_path, capsys):
+    root = str(Path(__file__).resolve().parents[1])
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], root])}
+    outputs = []
+    for moment, survived in [("training", ["checkpoint-000001", "checkpoint-000002"]), ("writing", None)]:
+        command = [sys.executable, __file__, str(tmp_path / "killed"), moment]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+        outputs.append(done.stdout)
+        [folder] = (tmp_path / "killed").iterdir()
+        assert survived in (None, sorted(path.name for path in folder.iterdir()))
+    assert any(path.name.startswith("partial-000004") for path in folder.iterdir())
+    assert "Found" not in outputs[0] and "Found a training of 2 epochs" in outputs[1] and "epoch 5." in outputs[1]
+
+    resumed = train_characters(tmp_path / "killed")
+    assert "Found a training of 3 epochs" in capsys.readouterr().out
+    whole = train_characters(tmp_path / "whole")
+    assert figures(resumed.history) == figures(whole.history)
+    assert [record["step"] for record in whole.history] == [4, 8, 12, 16, 20]
+    for ours, theirs in zip(resumed.checkpoints.load()[0], whole.checkpoints.load()[0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # last weights, slots, random states, best weights
+    for ours, theirs in zip(resumed.model.weights, whole.model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+# A linear model, for all that needs no second process.
+
+
+def line_batches(epoch, bad_epoch=None):
+    x = np.random.default_rng(epoch).normal(size=(12, 3)).astype(np.float32)
+    y = x @ np.array([[1.0], [-2.0], [0.5]], np.float32)
+    if epoch == bad_epoch:
+        x[7] = np.nan
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+
+
+def line_model(loss="mse", eager=False):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.1), loss, run_eagerly=eager)
+    return model
+
+
+def weights_of(model):
+    return np.concatenate([array.ravel() for array in values_of(model.weights)])
+
+
+class Validation:
+    """Gives the figures it was made with, one a call, and remembers the weights it saw."""
+
+    def __init__(self, model, figures):
+        self.model, self.figures, self.seen = model, iter(figures), []
+
+    def __call__(self):
+        self.seen.append(weights_of(self.model))
+        figure = next(self.figures)
+        if isinstance(figure, BaseException):
+            raise figure
+        return {"validation": figure}
+
+
+def start(folder, figures, settings=None, **options):
+    model = line_model(**options)
+    return Training(model, folder, settings or {"seed": 1}), Validation(model, figures)
+
+
+def test_the_best_weights_are_kept_not_the_last(tmp_path):
+    training, validate = start(tmp_path, [3.0, 1.0, 2.0])
+    history = training.fit(line_batches, 3, validate)
+    assert [record["validation"] for record in history] == [3.0, 1.0, 2.0]
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    np.testing.assert_array_equal(weights_of(training.model), validate.seen[1])
+    assert not np.array_equal(validate.seen[1], validate.seen[2])
+
+
+def test_running_again_says_that_nothing_is_left_and_gives_the_best(tmp_path, capsys):
+    first, seen = start(tmp_path, [3.0, 1.0, 2.0])
+    first.fit(line_batches, 3, seen)
+    again, validate = start(tmp_path, [])
+    shown = []
+    capsys.readouterr()
+    history = again.fit(line_batches, 3, validate, shown.append)
+    assert "Found a training of 3 epochs" in (said := capsys.readouterr().out) and "nothing left to do" in said
+    assert history == first.history and shown == [history]
+    np.testing.assert_array_equal(weights_of(again.model), seen.seen[1])
+
+
+def test_more_epochs_go_on_from_the_last_weights_not_the_best(tmp_path):
+    training, validate = start(tmp_path / "a", [3.0, 1.0, 2.0, 2.5, 2.6])
+    training.fit(line_batches, 3, validate)
+    training.fit(line_batches, 5, validate)
+    whole, reference = start(tmp_path / "b", [3.0, 1.0, 2.0, 2.5, 2.6])
+    whole.fit(line_batches, 5, reference)
+    np.testing.assert_array_equal(validate.seen, reference.seen)
+    np.testing.assert_array_equal(weights_of(training.model), reference.seen[1])
+
+
+def test_reset_starts_anew_with_the_first_weights(tmp_path, capsys):
+    training, validate = start(tmp_path, [3.0, 1.0, 3.0, 1.0])
+    untrained = weights_of(training.model)
+    first = figures(training.fit(line_batches, 2, validate))
+    training.reset()
+    assert "Reset" in capsys.readouterr().out
+    np.testing.assert_array_equal(weights_of(training.model), untrained)
+    assert training.history == [] and training.checkpoints.load() is None
+    assert figures(training.fit(line_batches, 2, validate)) == first
+    np.testing.assert_array_equal(validate.seen[:2], validate.seen[2:])
+
+
+def test_an_interrupt_between_epochs_keeps_the_best_and_the_next_fit_goes_on(tmp_path, capsys):
+    def interrupt_once(history):
+        if len(history) == 3 and not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+
+    interrupted = []
+    training, validate = start(tmp_path / "a", [1.0, 2.0, 3.0, 3.0, 4.0])
+    history = training.fit(line_batches, 4, validate, interrupt_once)
+    assert "Interrupted" in capsys.readouterr().out and len(history) == 3
+    np.testing.assert_array_equal(weights_of(training.model), validate.seen[0])
+    history = training.fit(line_batches, 4, validate, interrupt_once)
+    assert "Found a training of 2 epochs" in capsys.readouterr().out
+    whole, reference = start(tmp_path / "b", [1.0, 2.0, 3.0, 4.0])
+    assert figures(history) == figures(whole.fit(line_batches, 4, reference))
+    np.testing.assert_array_equal([*validate.seen[:2], *validate.seen[3:]], reference.seen)
+
+
+@pytest.mark.parametrize("call", [2, 5])  # in the middle of the first and of the second epoch of 3 batches
+def test_an_interrupt_within_an_epoch_repeats_that_epoch(tmp_path, capsys, call):
+    def squared(target, output):
+        calls.append(True)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return keras.ops.square(target - output)
+
+    calls = []
+    training, validate = start(tmp_path / "a", [2.0, 1.0, 3.0], loss=squared, eager=True)
+    untrained = weights_of(training.model)
+    training.fit(line_batches, 3, validate)
+    assert "Interrupted" in capsys.readouterr().out
+    np.testing.assert_array_equal(weights_of(training.model), validate.seen[0] if call == 5 else untrained)
+    history = training.fit(line_batches, 3, validate)
+    whole, reference = start(tmp_path / "b", [2.0, 1.0, 3.0], loss=lambda y, z: keras.ops.square(y - z), eager=True)
+    assert figures(history) == figures(whole.fit(line_batches, 3, reference))
+    np.testing.assert_array_equal(validate.seen, reference.seen)
+
+
+@pytest.mark.parametrize("bad_epoch", [0, 2])
+def test_a_loss_that_is_not_finite_stops_with_the_best_weights(tmp_path, bad_epoch):
+    training, validate = start(tmp_path, [1.0, 2.0])
+    untrained = weights_of(training.model)
+    with pytest.raises(UserError, match=f"no longer a finite number in epoch {bad_epoch + 1}.*reset"):
+        training.fit(lambda epoch: line_batches(epoch, bad_epoch), 4, validate)
+    np.testing.assert_array_equal(weights_of(training.model), validate.seen[0] if bad_epoch else untrained)
+    assert len(training.history) == bad_epoch
+
+
+@pytest.mark.parametrize("figure", [math.nan, math.inf])
+@pytest.mark.parametrize("before", [[], [1.0]])
+def test_a_held_out_figure_that_is_not_finite_stops_as_well(tmp_path, figure, before):
+    training, validate = start(tmp_path, [*before, figure])
+    untrained = weights_of(training.model)
+    with pytest.raises(UserError, match=f"validation is no longer a finite number in epoch {len(before) + 1}"):
+        training.fit(line_batches, 3, validate)
+    np.testing.assert_array_equal(weights_of(training.model), validate.seen[0] if before else untrained)
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    training, validate = start(tmp_path / "file", [2.0, 1.0, 3.0])
+    history = training.fit(line_batches, 3, validate)
+    assert len(history) == 3
+    assert capsys.readouterr().out.count("No checkpoint could be written") == 1
+    np.testing.assert_array_equal(weights_of(training.model), validate.seen[1])
+
+
+def test_other_settings_have_another_folder_and_equal_ones_the_same(tmp_path):
+    def folder(settings):
+        return start(tmp_path, [], settings)[0].checkpoints.folder
+
+    assert folder({"seed": 1, "epochs": 3}) == folder({"epochs": 3, "seed": 1})
+    folders = {folder(settings) for settings in ({"seed": 1}, {"seed": 2}, {"seed": 1, "text": "a"}, {"seed": 1.5})}
+    assert len(folders) == 4 and {path.parent for path in folders} == {tmp_path}
+
+
+def test_another_model_under_the_same_settings_is_refused(tmp_path):
+    training, validate = start(tmp_path, [1.0])
+    training.fit(line_batches, 1, validate)
+    wider = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+    wider.compile("adam", "mse")
+    before = weights_of(wider)
+    with pytest.raises(UserError, match="model of another shape.*reset"):
+        Training(wider, tmp_path, {"seed": 1}).fit(line_batches, 2, validate)
+    np.testing.assert_array_equal(weights_of(wider), before)
+
+
+def test_a_damaged_checkpoint_costs_one_epoch(tmp_path, capsys):
+    training, validate = start(tmp_path / "a", [1.0, 2.0])
+    training.fit(line_batches, 2, validate)
+    (training.checkpoints.folder / "checkpoint-000002" / "arrays.npz").write_bytes(b"")
+    again, seen = start(tmp_path / "a", [2.0, 3.0])
+    again.fit(line_batches, 3, seen)
+    assert "damaged" in (said := capsys.readouterr().out) and "Found a training of 1 epochs" in said
+    np.testing.assert_array_equal(seen.seen[0], validate.seen[1])
+
+
+def test_a_model_without_weights_is_refused(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    with pytest.raises(UserError, match="no weights yet"):
+        Training(model, tmp_path, {})
+
+
+def test_progress_is_a_record_an_epoch(tmp_path):
+    def add(history):
+        history[-1]["samples"] = {"T": f"text {len(history)}"}
+
+    training, validate = start(tmp_path, [2.0, 1.0])
+    training.fit(line_batches, 2, validate, add)
+    assert set(training.history[0]) == {"epoch", "step", "seconds", "loss", "validation", "samples"}
+    assert [record["step"] for record in training.history] == [3, 6]
+    again, _ = start(tmp_path, [])
+    assert again.fit(line_batches, 2, validate)[0]["samples"] == {"T": "text 1"}  # what was added was kept
+
+
+if __name__ == "__main__":
+    train_until_killed(*sys.argv[1:])
