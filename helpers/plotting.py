@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from IPython import get_ipython
 from IPython.display import HTML, DisplayHandle, Image, display
 from matplotlib.figure import Figure
 
@@ -97,7 +98,8 @@ class LiveCurves:
     def __init__(self, unit: str, references: dict[str, float]) -> None:
         """Prepare to draw losses in `unit` beside the figures in `references` (name → loss)."""
         self.unit, self.references = unit, references
-        self._handles: list[DisplayHandle] | None = None
+        self._handles: list[DisplayHandle | None] = []
+        self._cell: int | None = None
 
     def show(self, history: Sequence[dict]) -> None:
         """Draw the history; a record's `samples` (name → text), where it has them, are shown as a table."""
@@ -106,10 +108,13 @@ class LiveCurves:
             f"Training and held-out loss over time, in {self.unit}; held out at last {history[-1]['validation']:.3f}",
         )
         contents = [curves, sample_table(history[-1].get("samples", {}), f"After epoch {history[-1]['epoch']}")]
-        if self._handles is None:
-            self._handles = [display(content, display_id=True) for content in contents]
-        for handle, content in zip(self._handles, contents, strict=True):
-            handle.update(content)
+        cell = getattr(get_ipython(), "execution_count", None)
+        if not self._handles or cell != self._cell:  # a cell that is run again has lost its outputs
+            self._cell, self._handles = cell, [display(content, display_id=True) for content in contents]
+        else:
+            for handle, content in zip(self._handles, contents, strict=True):
+                if handle is not None:  # outside a notebook there is none
+                    handle.update(content)
 
 
 def sample_table(samples: dict[str, str], caption: str) -> HTML:

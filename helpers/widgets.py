@@ -9,6 +9,8 @@ import numpy as np
 
 from helpers.errors import UserError
 
+LARGEST_SEED = 999_999  # far below what an int32 holds, so that a sampler may add to it
+
 
 @dataclass(frozen=True)
 class Written:
@@ -48,7 +50,7 @@ class TextExplorer:
             "top_k": ipywidgets.IntSlider(most, min=1, max=most, description="Top-k"),
             "top_p": ipywidgets.FloatSlider(1.0, min=0.05, max=1, step=0.05, description="Top-p"),
             "length": ipywidgets.IntSlider(length, min=10, max=longest, step=10, description="Length"),
-            "seed": ipywidgets.IntText(0, description="Seed"),
+            "seed": ipywidgets.BoundedIntText(0, min=0, max=LARGEST_SEED, description="Seed"),
         }
         self._symbols, self._most = symbols, most
         self._first = {name: control.value for name, control in self.controls.items()}
@@ -61,7 +63,7 @@ class TextExplorer:
         self.bars = ipywidgets.HTML(layout=ipywidgets.Layout(width="16em"))
         self.text.add_class("explore-result")
         surprise, reset = (ipywidgets.Button(description=text) for text in ("Surprise me", "Reset"))
-        surprise.on_click(lambda _: self.set(seed=int(np.random.default_rng().integers(1_000_000))))
+        surprise.on_click(lambda _: self.set(seed=int(np.random.default_rng().integers(LARGEST_SEED + 1))))
         reset.on_click(lambda _: self.set(**self._first))
         buttons = ipywidgets.HBox([surprise, reset])
         left = ipywidgets.VBox([*self.controls.values(), buttons])
@@ -71,10 +73,9 @@ class TextExplorer:
     def set(self, **values) -> None:
         """Set several controls and rewrite the text once."""
         for name, value in values.items():
-            with self.controls[name].hold_trait_notifications():
-                self.controls[name].unobserve(self._rewrite, names="value")
-                self.controls[name].value = value
-                self.controls[name].observe(self._rewrite, names="value")
+            self.controls[name].unobserve(self._rewrite, names="value")
+            self.controls[name].value = value
+            self.controls[name].observe(self._rewrite, names="value")
         self._rewrite()
 
     def _rewrite(self, _change=None) -> None:

@@ -1,0 +1,139 @@
+"""The text explorer: controls reach the function, its errors are shown in place, and nothing is taken for HTML."""
+
+import pytest
+
+from helpers.errors import UserError
+from helpers.widgets import TextExplorer, Written, candidate_bars
+
+
+class Writer:
+    """Stands for a model: remembers its calls and gives a fixed text, or raises."""
+
+    def __init__(self):
+        self.calls, self.error, self.remark = [], None, ""
+
+    def __call__(self, **values):
+        self.calls.append(values)
+        if self.error:
+            raise self.error
+        return Written(values["prompt"], " was <good> & long", [("<b>", 0.75), ("a", 0.25)], self.remark)
+
+
+@pytest.fixture
+def writer():
+    return Writer()
+
+
+@pytest.fixture
+def explorer(writer):
+    return TextExplorer(writer, "this movie", symbols=15_000, length=40, longest=200)
+
+
+def click(explorer, description):
+    [button] = [child for child in walk(explorer.view) if getattr(child, "description", "") == description]
+    button.click()
+
+
+def walk(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def test_the_first_text_is_there_at_once(explorer, writer):
+    assert writer.calls == [
+        {"prompt": "this movie", "temperature": 0.7, "top_k": 15_000, "top_p": 1.0, "length": 40, "seed": 0}
+    ]
+    assert "this movie" in explorer.text.value and "75.0%" in explorer.bars.value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("prompt", "a film"), ("temperature", 0.0), ("top_k", 5), ("top_p", 0.5), ("length", 120), ("seed", 7)],
+)
+def test_moving_a_control_writes_once_with_its_value(explorer, writer, name, value):
+    before = writer.calls[-1]
+    explorer.controls[name].value = value
+    assert len(writer.calls) == 2
+    assert writer.calls[-1] == {**before, name: value}
+
+
+def test_every_control_can_be_found_in_a_page_and_is_shown(explorer):
+    shown = list(walk(explorer.view))
+    for name, control in explorer.controls.items():
+        assert f"explore-{name.replace('_', '-')}" in control._dom_classes
+        assert control in shown
+    assert "explore-result" in explorer.text._dom_classes
+    assert explorer.text in shown and explorer.bars in shown
+
+
+@pytest.mark.parametrize(("symbols", "end"), [(57, 57), (15_000, 200)])
+def test_top_k_at_the_sliders_end_means_the_whole_vocabulary(writer, symbols, end):
+    explorer = TextExplorer(writer, "x", symbols=symbols, length=40, longest=200)
+    assert explorer.controls["top_k"].max == end
+    explorer.controls["top_k"].value = end - 1
+    assert writer.calls[-1]["top_k"] == end - 1
+    explorer.controls["top_k"].value = end
+    assert writer.calls[-1]["top_k"] == symbols
+
+
+def test_an_error_is_shown_in_place_and_the_next_move_mends_it(explorer, writer):
+    writer.error = UserError("not in the vocabulary: '<x>'")
+    explorer.controls["prompt"].value = "<x>"
+    assert "not in the vocabulary: &#x27;&lt;x&gt;&#x27;" in explorer.text.value and "alert" in explorer.text.value
+    assert explorer.bars.value == ""
+    writer.error = None
+    explorer.controls["prompt"].value = "x"
+    assert "alert" not in explorer.text.value and "75.0%" in explorer.bars.value
+
+
+def test_an_error_at_the_first_text_does_not_stop_the_explorer(writer):
+    writer.error = UserError("the prompt is empty")
+    assert "the prompt is empty" in TextExplorer(writer, "", symbols=57, length=40, longest=200).text.value
+
+
+def test_a_fault_of_the_program_is_not_hidden(explorer, writer):
+    writer.error = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError):
+        explorer.set(seed=1)
+
+
+def test_reset_brings_back_the_first_values_with_one_call(explorer, writer):
+    explorer.set(prompt="other", temperature=1.5, top_k=3, top_p=0.5, length=200, seed=9)
+    assert len(writer.calls) == 2 and writer.calls[1]["top_k"] == 3 and writer.calls[1]["prompt"] == "other"
+    click(explorer, "Reset")
+    assert len(writer.calls) == 3 and writer.calls[2] == writer.calls[0]
+    explorer.controls["temperature"].value = 0.2  # still observed
+    assert len(writer.calls) == 4
+
+
+def test_surprise_changes_the_seed_and_nothing_else(explorer, writer):
+    explorer.set(temperature=1.2, top_k=4)
+    before = writer.calls[-1]
+    for _ in range(3):
+        click(explorer, "Surprise me")
+    seeds = [call["seed"] for call in writer.calls[-3:]]
+    assert len(set(seeds)) > 1 and all(seed >= 0 for seed in seeds)
+    assert all({**call, "seed": before["seed"]} == before for call in writer.calls[-3:])
+
+
+@pytest.mark.parametrize("typed", [-5, 2**31, 10**12])
+def test_a_seed_that_no_integer_tensor_holds_is_limited(explorer, writer, typed):
+    explorer.controls["seed"].value = 3
+    explorer.controls["seed"].value = typed
+    assert 0 <= writer.calls[-1]["seed"] < 2**31 - 1_000
+
+
+def test_texts_are_no_html(explorer, writer):
+    writer.remark = "read as <i>unknown</i>"
+    explorer.set(prompt="<script>alert(1)</script>")
+    assert "<script>" not in explorer.text.value and "&lt;script&gt;" in explorer.text.value
+    assert "was &lt;good&gt; &amp; long" in explorer.text.value
+    assert "read as &lt;i&gt;unknown" in explorer.text.value
+    assert "&lt;b&gt;" in explorer.bars.value and "<b>" not in explorer.bars.value
+
+
+def test_bars_are_as_long_as_the_probabilities():
+    html = candidate_bars([("e", 0.625), ("t", 0.04)])
+    assert "width:62.5%" in html and "width:4.0%" in html and html.index("62.5%") < html.index("4.0%")
+    assert html.count("<tr>") == 2 and candidate_bars([]).count("<tr>") == 0
