@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from IPython.display import Markdown
 
-from helpers.checkpoints import assign, digest_of
+from helpers.checkpoints import assign, digest_of, values_of
 from helpers.errors import UserError
 from helpers.profiles import CHECKOUT
 
@@ -51,24 +51,29 @@ def load(name: str, folder: Path = FOLDER) -> Pretrained:
     if not card_path.exists() or not path.exists():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise UserError(f"there are no shipped weights {name!r}; there are: {known}. Check the name and the checkout.")
-    card = json.loads(card_path.read_text(encoding="utf-8"))
-    if digest_of(path) != card["sha256"]:
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        digest, facts = card["sha256"], card["facts"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{card_path.name} is damaged ({error}). Check it out again (git checkout).") from error
+    if digest_of(path) != digest:
         raise UserError(f"{path.name} is damaged: its SHA-256 is not the card's. Check it out again (git checkout).")
     with np.load(path, allow_pickle=False) as file:
         arrays = [file[key].astype(np.float32) for key in sorted(set(file.files) - {"symbols"})]
         symbols = json.loads(file["symbols"].tobytes().decode("utf-8"))
-    return Pretrained(name, arrays, symbols, card["facts"])
+    return Pretrained(name, arrays, symbols, facts)
 
 
 def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str, str], folder: Path = FOLDER) -> None:
     """Write a model's weights as float16 with their vocabulary, and the card beside them.
 
     Raises:
-        UserError: a weight is too large for float16, whose largest number is 65,504.
+        UserError: a weight is not finite, or too large for float16, whose largest number is 65,504.
     """
-    arrays = [np.asarray(weight).astype(np.float16) for weight in model.weights]
+    with np.errstate(over="ignore"):  # found out below
+        arrays = [array.astype(np.float16) for array in values_of(model.weights)]
     if not all(np.isfinite(array).all() for array in arrays):
-        raise UserError(f"a weight of {name} is too large for float16.")
+        raise UserError(f"a weight of {name} is not a number, or too large for float16. Nothing was written.")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.npz"
     words = np.frombuffer(json.dumps(list(symbols)).encode("utf-8"), np.uint8)
