@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from traitlets import Instance, List, default
 from traitlets.config import Config
 
-LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]
+LAUNCHER = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR"]
 
 
 class OneKernel(KernelSpecManager):

@@ -120,7 +120,8 @@ main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minm
 article { border: 1px solid #ddd; border-radius: 8px; overflow: hidden; display: flex; flex-direction: column }
 article img, .empty { width: 100%; height: 12rem; object-fit: contain; background: #f6f6f6 }
 article div.text { padding: 0.8rem 1rem }
-h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 } .small { color: #666; font-size: 0.9rem }
+h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 }
+.small { color: #666; font-size: 0.9rem }
 </style></head><body><h1>Generative deep learning</h1>
 <p class="small">Executed in the {{ profile }} profile.</p>
 <main>{% for result in results %}

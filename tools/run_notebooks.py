@@ -7,6 +7,7 @@ checkpoints in build/run, and ends with a table. A notebook that fails does not 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     os.environ["NB_PROFILE"] = options.profile
     os.environ["NB_OUTPUT_DIR"] = str(options.build.resolve() / "run")
+    logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert warns of each picture without a description
     options.build.mkdir(parents=True, exist_ok=True)
     results, stopped = [], False
     for number, path in enumerate(paths, 1):
@@ -51,10 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make.py run", description="Run the notebooks and write pages of them.")
+    profile = os.environ.get("NB_PROFILE") or "quick"
     parser.add_argument("names", nargs="*", help="beginnings of notebook names, e.g. 01 (default: all)")
-    parser.add_argument(
-        "--profile", choices=("smoke", "quick", "full"), default=os.environ.get("NB_PROFILE") or "quick"
-    )
+    parser.add_argument("--profile", choices=("smoke", "quick", "full"), default=profile)
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="the folder they lie in")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="the folder that pages and results go to")
     return parser.parse_args(arguments)
