@@ -1,0 +1,123 @@
+"""How things are measured: sizes, interleaved timing, warm-up without a trace in the weights, the machine's limit."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from helpers.checkpoints import assign, values_of
+
+SEED = 1
+_started = time.perf_counter()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured; the defaults are those of the table in RESULTS.md."""
+
+    repeats: int = 3
+    recipe_characters: int = 30  # that the book's loop writes in one repeat
+    our_characters: int = 2_000  # in each of four streams
+    corpus: int = 600_893  # characters of the text that are used
+    windows: int = 100_000  # that the book's model is trained on
+    positions: int = 4_000  # of the held-out text that both are scored at
+    shares: tuple[float, ...] = (1 / 3, 1 / 2, 3 / 4, 1.0)  # of the book's seconds, tried until its loss is reached
+    character_batch: int = 64
+    reviews: int = 6_000
+    held_out_reviews: int = 300
+    vocabulary: int = 15_000
+    context: int = 100
+    word_batch: int = 64
+    recipe_words: int = 20  # that the book's loop writes for each temperature in one repeat
+    word_steps: int = 3  # training steps in one repeat
+    seconds: float = 120.0  # of training, before both Transformers are scored
+
+
+SMALL = Sizes(
+    repeats=2,
+    recipe_characters=2,
+    our_characters=20,
+    corpus=20_000,
+    windows=512,
+    positions=50,
+    shares=(1.0,),
+    reviews=60,
+    held_out_reviews=10,
+    vocabulary=300,
+    context=12,
+    word_batch=4,
+    recipe_words=1,
+    word_steps=1,
+    seconds=0.5,
+)
+
+
+def say(message: str) -> None:
+    """Report progress, with the time since the start, on the error stream."""
+    print(f"[{time.perf_counter() - _started:6.0f} s] {message}", file=sys.stderr, flush=True)
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def interleaved_rates(
+    recipe: tuple[Callable, float], ours: tuple[Callable, float], repeats: int
+) -> tuple[list[float], list[float]]:
+    """Time two actions in turn, A B A B …, after one untimed call of each, and return their rates.
+
+    In turn, so that other work on the machine hits both. Each action comes with the number of things it makes.
+    """
+    rates: tuple[list[float], list[float]] = ([], [])
+    for action, _ in (recipe, ours):
+        action()
+    for _ in range(repeats):
+        for (action, count), found in zip((recipe, ours), rates, strict=True):
+            found.append(count / seconds_of(action))
+    return rates
+
+
+def warm_up(model: keras.Model, action: Callable[[], object]) -> None:
+    """Let `action` compile what it needs, then put back the weights, optimiser slots and random states."""
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.trainable_variables, *model.non_trainable_variables, *model.optimizer.variables]
+    before = values_of(variables)
+    action()
+    assign(variables, before, "the start")
+
+
+def seconds_per_step(model: keras.Model, batches: Iterable, steps: int = 5) -> float:
+    """Return the median seconds of a training step once it is compiled; the model is as before afterwards."""
+    inputs, targets = next(iter(batches))
+    times: list[float] = []
+
+    def train() -> None:
+        times.extend(seconds_of(lambda: model.train_on_batch(inputs, targets)) for _ in range(steps + 1))
+
+    warm_up(model, train)
+    return statistics.median(times[1:])
+
+
+def multiply_adds(model: keras.Model, tied: int = 0) -> int:
+    """Return the multiply-adds of one position in one forward pass, those of attention weights left out.
+
+    They are the numbers in all kernels; `tied` adds an embedding that serves as a kernel too.
+    """
+    return tied + sum(int(np.prod(weight.shape)) for weight in model.weights if weight.path.endswith("kernel"))
+
+
+def matmul_gflops(size: int = 2_048, repeats: int = 10) -> float:
+    """Return the best GFLOP/s of a float32 matrix product on this machine."""
+    a, b = tf.random.normal((size, size), seed=1), tf.random.normal((size, size), seed=2)
+    product = tf.function(lambda a, b: tf.reduce_sum(tf.matmul(a, b)))
+    float(product(a, b))
+    return 2 * size**3 / min(seconds_of(lambda: float(product(a, b))) for _ in range(repeats)) / 1e9
