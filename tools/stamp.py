@@ -31,7 +31,8 @@ elif importlib.util.find_spec("helpers") is None:
         if done.returncode:
             raise RuntimeError(f"{{address}} could not be cloned. Is there internet? git says: {{done.stderr}}")
     sys.path.insert(0, here)
-    missing = [name for name in {packages} if importlib.util.find_spec(name) is None]
+    wanted = {packages}
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing and subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing]).returncode:
         raise RuntimeError(f"pip could not install {{missing}}. Is there internet?")
 if save_to_drive:
