@@ -5,7 +5,6 @@ Standard library only, because it runs before anything is installed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -87,12 +86,15 @@ class Environment:
 
     def wanted(self) -> dict:
         """Return what decides whether an install is still good."""
+        import tomllib  # here, because an older Python has to come as far as check_python
+
         tensorflow = tensorflow_package(platform.system(), platform.machine(), has_nvidia_gpu())
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         return {
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
             "tensorflow": tensorflow,
             "packages": pins(self.files, tensorflow),
-            "pyproject": hashlib.sha256((self.root / "pyproject.toml").read_bytes()).hexdigest(),
+            "project": project,
             "checkout": str(self.root),
         }
 
@@ -114,8 +116,9 @@ class Environment:
         if self.is_ready():
             return self.python
         started, wanted = time.monotonic(), self.wanted()
-        print(f"Setting up {self.folder} (once; about two minutes and 2 GB)", flush=True)
+        print(f"Setting up {self.folder}", flush=True)
         if self._must_be_made(wanted):
+            print("  (this once; about two minutes and 2 GB)", flush=True)
             run_step("making the virtual environment", [sys.executable, "-m", "venv", "--clear", str(self.folder)])
         self.stamp.unlink(missing_ok=True)
         self.begun.touch()
