@@ -117,13 +117,23 @@ def test_names_choose_notebooks(write_notebook, run, tmp_path, capsys):
     assert "no notebook's name begins with '03'. There are: 01_one, 02_two." in capsys.readouterr().err
 
 
+def test_index_keeps_the_notebooks_of_earlier_runs(write_notebook, run, tmp_path):
+    for name in ("01_one", "02_two"):
+        write_notebook(name, "pass")
+    assert run("01") == run("02") == 0
+    index = (tmp_path / "build" / "index.html").read_text(encoding="utf-8")
+    assert index.index("01_one.html") < index.index("02_two.html")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
 def test_ctrl_c_stops_and_says_so(write_notebook, tmp_path):
     write_notebook("01_done", "print('done')")
     write_notebook("02_long", "## Train", "import time\nprint('first')", "## Wait", "time.sleep(600)")
     folders = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
     command = [sys.executable, "-m", "tools.run_notebooks", *folders]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a background job ignores Ctrl-C
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=ROOT, **pipes, **listen)
     for line in process.stdout:
         if "Wait" in line:
             process.send_signal(signal.SIGINT)

@@ -26,10 +26,11 @@ OFFLINE_PAGE = """{%- extends 'lab/index.html.j2' -%}
 
 @dataclass
 class Result:
-    """What became of one notebook: its name and title, how long it took, and what to show of it."""
+    """What became of one notebook: its name, title and profile, how long it took, and what to show of it."""
 
     name: str
     title: str
+    profile: str
     minutes: float = 0.0
     peak_bytes: int = 0
     headline: str = ""
@@ -123,7 +124,6 @@ article div.text { padding: 0.8rem 1rem }
 h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 }
 .small { color: #666; font-size: 0.9rem }
 </style></head><body><h1>Generative deep learning</h1>
-<p class="small">Executed in the {{ profile }} profile.</p>
 <main>{% for result in results %}
 <article>
 {% if result.thumbnail %}<img alt="" src="data:image/png;base64,{{ result.thumbnail }}">
@@ -131,13 +131,13 @@ h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 
 <div class="text"><h2><a href="{{ result.name }}.html">{{ result.title }}</a></h2>
 {% if result.error %}<p class="error">Failed: {{ result.error }}</p>{% endif %}
 {% if result.headline %}<p>{{ result.headline }}</p>{% endif %}
-<p class="small">{{ "%.1f" | format(result.minutes) }} min, peak memory {{ result.peak }}<br>
+<p class="small">{{ result.profile }} profile, {{ "%.1f" | format(result.minutes) }} min, peak memory {{ result.peak }}<br>
 <a href="{{ result.name }}.html">read</a> · <a href="{{ result.name }}.ipynb">notebook with results</a></p></div>
 </article>{% endfor %}
 </main></body></html>
 """
 
 
-def index_page(results: list[Result], profile: str) -> str:
+def index_page(results: list[Result]) -> str:
     """Return the page that links the executed notebooks, a card each."""
-    return jinja2.Environment(autoescape=True).from_string(INDEX).render(results=results, profile=profile)
+    return jinja2.Environment(autoescape=True).from_string(INDEX).render(results=results)

@@ -7,11 +7,13 @@ checkpoints in build/run, and ends with a table. A notebook that fails does not 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import shutil
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -45,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\nStopped in {path.stem}. Run it again to go on from its last checkpoint.", file=sys.stderr)
             break
     if results:
-        (options.build / "index.html").write_text(index_page(results, options.profile), encoding="utf-8")
+        page = index_page(all_results(options.build, options.notebooks))
+        (options.build / "index.html").write_text(page, encoding="utf-8")
         print(table(results))
         print(f"\nTo read: {options.build / 'index.html'}")
     return 130 if stopped else int(any(result.error for result in results))
@@ -85,8 +88,9 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         KeyboardInterrupt: after Ctrl-C; the pages of what was done are written first.
     """
     notebook = nbformat.read(path, as_version=4)
-    result = Result(path.stem, title_of(notebook, path.stem))
+    result = Result(path.stem, title_of(notebook, path.stem), os.environ["NB_PROFILE"])
     output = Path(os.environ["NB_OUTPUT_DIR"]) / path.stem
+    output.mkdir(parents=True, exist_ok=True)
     (output / "headline.json").unlink(missing_ok=True)
     labels, kernel, started = cell_labels(notebook), Kernel(), time.monotonic()
     try:
@@ -103,8 +107,15 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         nbformat.write(notebook, build / path.name)
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
+    (output / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
     progress.done(result)
     return result
+
+
+def all_results(build: Path, notebooks: Path) -> list[Result]:
+    """Return the last results of all notebooks that are there, in order, those of earlier runs too."""
+    files = [build / "run" / path.stem / "result.json" for path in sorted(notebooks.glob("*.ipynb"))]
+    return [Result(**json.loads(file.read_text(encoding="utf-8"))) for file in files if file.exists()]
 
 
 if __name__ == "__main__":
