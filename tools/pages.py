@@ -131,7 +131,8 @@ h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 
 <div class="text"><h2><a href="{{ result.name }}.html">{{ result.title }}</a></h2>
 {% if result.error %}<p class="error">Failed: {{ result.error }}</p>{% endif %}
 {% if result.headline %}<p>{{ result.headline }}</p>{% endif %}
-<p class="small">{{ result.profile }} profile, {{ "%.1f" | format(result.minutes) }} min, peak memory {{ result.peak }}<br>
+<p class="small">{{ result.profile }} profile, {{ "%.1f" | format(result.minutes) }} min,
+peak memory {{ result.peak }}<br>
 <a href="{{ result.name }}.html">read</a> · <a href="{{ result.name }}.ipynb">notebook with results</a></p></div>
 </article>{% endfor %}
 </main></body></html>
