@@ -31,7 +31,7 @@ class Task:
         self.seed_text = self.vocabulary.decode(held_out[: recipes.WINDOW])
         self.batch_size = sizes.character_batch
         names = ("build_character_model", "decaying_rate", "character_step", "write_characters")
-        self.notebook = lift(NOTEBOOK, *names, step=None)  # a local name, no global
+        self.notebook = lift(NOTEBOOK, *names)
 
     def score(self, next_logits: Callable[[np.ndarray], np.ndarray]) -> float:
         """Return nats per held-out character of any model, given as contexts (n, 60) → logits (n, symbols)."""

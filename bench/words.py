@@ -30,7 +30,7 @@ class Task:
     """
 
     def __init__(self, sizes: Sizes) -> None:
-        self.sizes, self.notebook = sizes, lift(NOTEBOOK, *LIFTED, step=None)
+        self.sizes, self.notebook = sizes, lift(NOTEBOOK, *LIFTED)
         reviews = self.notebook.without_breaks(datasets.load_imdb(train_limit=sizes.reviews, test_limit=1).train)
         training = reviews[: -sizes.held_out_reviews]
         words = self.notebook.make_vectorizer(training, sizes.vocabulary).get_vocabulary()[2:]

@@ -23,7 +23,6 @@ nb = lift(
     *("build_character_model", "character_step", "empty_memory", "write_characters", "next_candidates"),
     *("make_vectorizer", "encode_reviews", "TransformerLanguageModel", "masked_cross_entropy", "score_words"),
     *("evaluator", "word_step", "never_written", "empty_cache", "write_words", "decaying_rate"),
-    step=None,  # a function within functions; nothing reads it from outside
 )
 EXAMPLE = np.exp(-0.5 * np.arange(12)) / np.exp(-0.5 * np.arange(12)).sum()
 
@@ -357,8 +356,17 @@ def test_write_words_equals_a_slow_loop_that_slides_its_window(transformer, read
 def test_padding_and_unknown_are_never_written(transformer):
     words = text.Vocabulary(map(str, range(12)))
     step = nb.word_step(transformer)
-    written = nb.write_words(transformer, step, words, random_ids(2), 3 * transformer.context, [0.0, 1.0, 50.0])
-    assert written.min() > 1 and len(set(written[2])) == 10
+    written = nb.write_words(
+        transformer, step, words, random_ids(2), 3 * transformer.context, [0.0, 1.0, 50.0, 1e9, 1e39]
+    )
+    assert written.min() > 1 and all(len(set(row)) > 5 for row in written[2:])  # of 10 words
+
+
+def test_whole_numbers_and_large_seeds_are_accepted(transformer):
+    words = text.Vocabulary(map(str, range(12)))
+    step = nb.word_step(transformer)
+    written = nb.write_words(transformer, step, words, random_ids(2), 4, [1.0], seed=2**31, top_k=3, top_p=1)
+    assert written.shape == (1, 4)
 
 
 def test_bad_input_for_words_is_named(transformer):

@@ -97,13 +97,14 @@ def _needed(names, defined: dict, given: set, computed: set, path: Path) -> set[
 
 
 def _free_names(node: ast.stmt) -> set[str]:
-    """Return the names a definition reads but does not bind itself (arguments, local variables)."""
+    """Return the names a definition reads but does not bind itself (arguments, local variables and functions)."""
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Assign):
         return set()
     inside = list(ast.walk(node))
     read = {part.id for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
     bound = {part.id for part in inside if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
     bound |= {part.arg for part in inside if isinstance(part, ast.arg)}
+    bound |= {part.name for part in inside if isinstance(part, ast.FunctionDef | ast.ClassDef) and part is not node}
     return read - bound - set(dir(builtins))
 
 
