@@ -97,7 +97,6 @@ def test_first_cell_in_a_checkout_uses_the_folder_above(empty_folder, monkeypatc
     assert Path(printed.cells[1].outputs[0].text.strip()).is_relative_to(empty_folder)
 
 
-@pytest.mark.skipif(not NOTEBOOKS, reason="no notebook yet")
 def test_a_notebook_runs_as_in_colab(empty_folder, clone, monkeypatch):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", clone)
     monkeypatch.setenv("NB_OUTPUT_DIR", str(empty_folder / "results"))
@@ -143,6 +142,5 @@ def test_check_finds_an_altered_cell(write_notebook, capsys):
     assert "01_x.ipynb: not stamped" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not NOTEBOOKS, reason="no notebook yet")
 def test_the_notebooks_are_stamped():
     assert main(["--check"]) == 0
