@@ -1,8 +1,9 @@
-"""Downloads: short patience, verified for size and SHA-256 before a file gets its name."""
+"""Downloads: short patience, verified for size and SHA-256 (official files) before a file gets its name."""
 
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,57 +46,88 @@ def download(url: str, path: Path, *, size: int, sha256: str, patience: float = 
         DownloadError: `NB_OFFLINE` forbids it, no connection can be had (found out once a process),
             the server refuses, the transfer is cut or stalls, or the bytes are not the right ones.
     """
+    if _offline_because:
+        raise DownloadError(_offline_because)
+    _retrieve(url, path, sha256 or None, lambda temporary: _receive(url, temporary, size, patience))
+
+
+def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE) -> None:
+    """Download a file that the reader named to `path`; it gets that name only when it is complete.
+
+    An address that cannot be reached may be a slip of the pen, so no other download is given up for it.
+
+    Args:
+        url: where the file is.
+        path: what it shall be called; its folder is made if need be. A file that is there already is kept.
+        most: the most bytes accepted.
+        patience: seconds to wait for the server's answer, and for every further piece of the file.
+
+    Raises:
+        DownloadError: `NB_OFFLINE` forbids it, the address is none or cannot be reached, the server refuses,
+            the transfer is cut or stalls, or there are more than `most` bytes.
+    """
+    _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, most=most))
+
+
+def _retrieve(url: str, path: Path, sha256: str | None, receive: Callable[[Path], None]) -> None:
     import pooch
 
     if os.environ.get("NB_OFFLINE", "").strip() not in ("", "0"):
         raise DownloadError("NB_OFFLINE is set, so the network is not tried")
-    if _offline_because:
-        raise DownloadError(_offline_because)
-
-    def receive(url: str, temporary: str, _pooch) -> None:
-        _receive(url, Path(temporary), size, patience)
-
     # Without this pooch logs the hash of an unverified file and advises to trust it from then on.
     pooch.get_logger().setLevel("WARNING")
     try:
         # pooch receives into a temporary file beside the final one, compares hashes, then renames or deletes.
-        pooch.retrieve(url, sha256 or None, fname=path.name, path=path.parent, downloader=receive)
+        pooch.retrieve(
+            url,
+            sha256,
+            fname=path.name,
+            path=path.parent,
+            downloader=lambda _url, temporary, _pooch: receive(Path(temporary)),
+        )
     except ValueError as error:  # pooch's word for a wrong hash
         raise DownloadError(f"{path.name} arrived with other bytes than the official file (SHA-256 differs)") from error
     except OSError as error:
         raise DownloadError(f"{path.name} could not be written to {path.parent} ({error})") from error
 
 
-def _receive(url: str, temporary: Path, size: int, patience: float) -> None:
-    """Stream `url` into `temporary`, with a progress bar; raise DownloadError unless exactly `size` bytes came."""
+def _receive(url: str, temporary: Path, size: int | None, patience: float, most: int = 0) -> None:
+    """Stream `url` into `temporary`, with a progress bar.
+
+    Raises DownloadError unless exactly `size` bytes came or, where the size is not known, at most `most`.
+    """
     import requests
     from tqdm.auto import tqdm
 
     name = urlsplit(url).path.rsplit("/", 1)[-1]
-    response = _connect(url, patience)
+    response = _connect(url, patience, concerns_all=size is not None)
+    most = size or most
     received = 0
     try:
         with response, temporary.open("wb") as file, tqdm(total=size, unit="B", unit_scale=True, desc=name) as progress:
             response.raise_for_status()
             for chunk in response.iter_content(1 << 16):
                 received += len(chunk)
-                if received > size:
+                if received > most:
                     break
                 file.write(chunk)
                 progress.update(len(chunk))
     except requests.HTTPError as error:
         raise DownloadError(f"the server answered {response.status_code} for {url}") from error
     except requests.RequestException as error:
-        raise DownloadError(
-            f"{name} was cut off after {received:,} of {size:,} bytes ({type(error).__name__})"
-        ) from error
-    if received != size:
+        whole = f" of {size:,}" if size else ""
+        raise DownloadError(f"{name} was cut off after {received:,}{whole} bytes ({type(error).__name__})") from error
+    if size is None and received > most:
+        raise DownloadError(f"{url} has more than {most / 1e6:,.0f} MB")
+    if size is not None and received != size:
         more = "more than " if received > size else ""
         raise DownloadError(f"{name} has {more}{min(received, size):,} bytes instead of {size:,}")
 
 
-def _connect(url: str, patience: float):
+def _connect(url: str, patience: float, concerns_all: bool):
     """Return the open response of `url`, its body not yet read; raise DownloadError if no answer comes in time.
+
+    With `concerns_all` an address that cannot be reached means that there is no network, for all files.
 
     A name server or a list of silent addresses can take minutes, whatever time limit is set for one
     connection. So a thread does the waiting; a daemon, because it must not hold up the program's end.
@@ -120,8 +152,12 @@ def _connect(url: str, patience: float):
     if isinstance(result, requests.ReadTimeout):
         raise DownloadError(f"{host} accepted the connection and then said nothing for {patience:g} s")
     if isinstance(result, requests.ConnectionError | TimeoutError):
+        if not concerns_all:
+            raise DownloadError(f"{host} could not be reached") from result
         _offline_because = f"{host} could not be reached, so no download is tried in this session"
         raise DownloadError(_offline_because) from result
+    if isinstance(result, requests.RequestException | UnicodeError | ValueError):
+        raise DownloadError(f"{url} is no address that can be opened ({type(result).__name__})") from result
     if isinstance(result, Exception):
         raise result
     return result
