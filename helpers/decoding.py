@@ -39,7 +39,10 @@ def existing_file(path: Path) -> Path:
 
 def fetched(url: str) -> Path:
     """Return the cached file of a web address, downloading it first if need be; UserError if it cannot be had."""
-    ending = Path(urlsplit(url).path).suffix[:6]
+    try:
+        ending = Path(urlsplit(url).path).suffix[:6]
+    except ValueError as error:
+        raise UserError(f"{url} could not be had: it is no address ({error}). Correct it.") from error
     folder = downloads.writable_cache(CHECKOUT / "data" / "cache" / "pictures")
     path = folder / f"web-{hashlib.sha256(url.encode()).hexdigest()[:20]}{ending}"
     if not path.exists():
@@ -84,6 +87,8 @@ def decode(
         raise UserError(f"{name} is not a picture of a known kind ({', '.join(kinds)}). Give one of these.") from error
     except Image.DecompressionBombError as error:
         raise _too_large(name, "far more pixels") from error
+    except PermissionError as error:
+        raise UserError(f"{name} may not be read ({error.strerror}). Change its permissions, or copy it.") from error
     except Exception as error:  # damaged files make Pillow's decoders raise errors of a dozen kinds
         raise UserError(
             f"{name} is damaged or cut off ({error}). Get it again, or open it elsewhere and save it as PNG."

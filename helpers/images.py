@@ -39,7 +39,7 @@ def load_picture(
         UserError: there is no such file or address; it is a folder, no picture, damaged, too small or too
             large; or a size asked for is below 1.
     """
-    if not str(path).startswith(("http://", "https://")):
+    if not str(path).lower().startswith(("http://", "https://")):
         file = existing_file(Path(path).expanduser())
         return _decoded(file, str(path), height, longest_side, least)
     file = fetched(str(path))

@@ -37,7 +37,7 @@ class _Wanted:
     standin: str
 
 
-_PAINTING = "get a photograph of it (all such are free; commons.wikimedia.org has several)"
+_PAINTING = "get a reproduction of it, from commons.wikimedia.org for one"
 _PHOTOGRAPH = "take any photograph of it that you may use"
 _WANTED = {
     "starry_night": _Wanted("The Starry Night, Vincent van Gogh, 1889", _PAINTING, "painting"),
@@ -48,7 +48,7 @@ _WANTED = {
 }
 _PHOTOGRAPHS = {
     "china": "a temple in China, photograph by danielbuechele (CC BY 2.0), from scikit-learn",
-    "flower": "a dahlia, photograph by vultilion (CC BY 2.0), from scikit-learn",
+    "flower": "a flower, photograph by vultilion (CC BY 2.0), from scikit-learn",
 }
 _PAINTED = {  # name → style of helpers/painting.py, and what it shows
     "painting": ("swirls", "blue and yellow swirls, painted by this project"),

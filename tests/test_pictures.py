@@ -1,0 +1,170 @@
+"""Named pictures, real or standing in, and the paintings that this project paints."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import painting, pictures, sources
+from helpers.errors import UserError
+from helpers.images import fit
+
+BY_HAND = ("starry_night", "the_scream", "kandinsky", "golden_gate", "tubingen")
+
+
+@pytest.fixture
+def own_data(tmp_path, monkeypatch):
+    """A folder of the reader's own, the only one that is searched; NB_DATA is not set."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(folder))
+    monkeypatch.delenv("NB_DATA", raising=False)
+    monkeypatch.setattr(sources.downloads, "user_cache", lambda: tmp_path / "none")
+    monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def painted() -> dict[str, np.ndarray]:
+    return {style: painting.paint(style) for style in painting.STYLES}
+
+
+def is_picture(pixels: np.ndarray) -> bool:
+    return pixels.dtype == np.float32 and pixels.shape[2:] == (3,) and 0 <= pixels.min() < pixels.max() <= 1
+
+
+@pytest.mark.parametrize("name", pictures.NAMES)
+def test_every_name_gives_a_picture_and_one_line(name, monkeypatch, capsys):
+    monkeypatch.setenv("NB_DATA", "standin")
+    picture = pictures.load(name, height=60)
+    assert is_picture(picture.pixels)
+    assert picture.pixels.shape[0] == 60
+    assert picture.name == name
+    assert picture.is_real == (name not in BY_HAND)
+    assert capsys.readouterr().out == picture.source + "\n"
+    assert name in picture.source
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_pictures_from_where_they_can_be_had(name):
+    picture = pictures.load(name)
+    assert is_picture(picture.pixels)
+    assert picture.is_real == ("local copy" in picture.source)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("starry_night", "starry_night.jpg"),
+        ("starry_night", "style_starry_night.jpg"),
+        ("kandinsky", "pictures/kandinsky.png"),
+        ("the_scream", "pictures/style_the_scream.jpeg"),
+        ("golden_gate", "pictures/content_golden_gate.jpg"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["auto", "real"])
+def test_local_copy_is_found(own_data, monkeypatch, name, place, mode):
+    monkeypatch.setenv("NB_DATA", mode)
+    path = own_data / place
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (80, 60), (200, 100, 50)).save(path)
+    picture = pictures.load(name)
+    assert picture.is_real
+    assert str(path) in picture.source
+    assert picture.pixels.shape == (60, 80, 3)
+    assert picture.pixels.mean(axis=(0, 1)) * 255 == pytest.approx((200, 100, 50), abs=3)
+    assert pictures.load(name, height=90).pixels.shape == (90, 120, 3)
+
+
+def test_standin_mode_ignores_a_local_copy(own_data, monkeypatch):
+    Image.new("RGB", (80, 60)).save(own_data / "starry_night.jpg")
+    monkeypatch.setenv("NB_DATA", "standin")
+    picture = pictures.load("starry_night")
+    assert not picture.is_real
+    assert "NB_DATA=standin asks for it" in picture.source
+
+
+def test_standin_is_told_with_the_way_to_the_real_one(own_data):
+    style, content = pictures.load("starry_night"), pictures.load("golden_gate")
+    assert np.array_equal(style.pixels, painting.paint("swirls"))
+    assert np.array_equal(content.pixels, pictures.load("china").pixels)
+    for picture in (style, content):
+        assert picture.source.startswith("Stand-in: ")
+        assert "no local copy was found" in picture.source
+        assert f"put it as {picture.name}.jpg into a folder that GENERATIVE_DATA_DIR names" in picture.source
+
+
+def test_standins_of_two_styles_differ(monkeypatch):
+    monkeypatch.setenv("NB_DATA", "standin")
+    means = [pictures.load(name, 60).pixels.mean(axis=(0, 1)) for name in BY_HAND[:3]]
+    assert means[0][2] > means[0][0]  # blue
+    assert means[1][0] > means[1][2]  # red
+    assert means[2][0] > means[2][2]
+
+
+def test_real_mode_says_what_is_missing_where_and_how_to_get_it(own_data, monkeypatch):
+    monkeypatch.setenv("NB_DATA", "real")
+    with pytest.raises(UserError) as caught:
+        pictures.load("the_scream")
+    for part in ("Edvard Munch", str(own_data / "pictures"), "the_scream.jpg", "GENERATIVE_DATA_DIR", "NB_DATA=auto"):
+        assert part in str(caught.value)
+    assert pictures.load("china").is_real
+    assert pictures.load("painting").is_real
+
+
+def test_damaged_local_copy_is_an_error_and_no_reason_for_a_standin(own_data):
+    (own_data / "starry_night.jpg").write_bytes(b"<html>Sign in</html>")
+    with pytest.raises(UserError, match="starry_night.jpg is not a picture"):
+        pictures.load("starry_night")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("stary_night", "starry_night"), ("scream", "the_scream"), ("???", "china")]
+)
+def test_unknown_name_is_answered_with_near_ones(name, near):
+    with pytest.raises(UserError, match=f"there is no picture.*Did you mean.*{near}.*images.load_picture"):
+        pictures.load(name)
+
+
+@pytest.mark.parametrize("name", ["china", "painting", "golden_gate"])
+def test_height_below_one_is_an_error(name, monkeypatch):
+    monkeypatch.setenv("NB_DATA", "standin")
+    with pytest.raises(UserError, match="at least 1"):
+        pictures.load(name, height=0)
+
+
+def test_photographs_are_scikit_learns():
+    china, flower = pictures.load("china").pixels, pictures.load("flower").pixels
+    assert china.shape == flower.shape == (427, 640, 3)
+    assert (china[0, 0] * 255).tolist() == pytest.approx([174, 201, 231])
+    assert pictures.load("china", 213).pixels == pytest.approx(fit(china, 213))
+
+
+@pytest.mark.parametrize("style", painting.STYLES)
+def test_painting_is_the_same_for_the_same_seed(painted, style):
+    assert is_picture(painted[style])
+    assert painted[style].shape == (480, 640, 3)
+    assert np.array_equal(painting.paint(style), painted[style])
+    assert not np.array_equal(painting.paint(style, seed=2), painted[style])
+
+
+@pytest.mark.parametrize("style", painting.STYLES)
+@pytest.mark.parametrize("size", [(32, 32), (40, 300), (300, 40)])
+def test_painting_has_the_size_asked_for(style, size):
+    assert painting.paint(style, *size).shape == (*size, 3)
+
+
+def test_paintings_have_strokes_everywhere_and_light_and_dark(painted):
+    for pixels in painted.values():
+        grey = pixels.mean(axis=-1)
+        steps = np.abs(np.diff(grey, axis=1))[:, :639]
+        blocks = steps[:, :624].reshape(12, 40, 13, 48).mean(axis=(1, 3))
+        assert blocks.min() > 0.006  # no part is flat
+        assert np.percentile(grey, 95) - np.percentile(grey, 5) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(("cubism",), "Known: swirls, embers, mosaic"), (("swirls", 31, 99), "32x32")]
+)
+def test_painting_that_cannot_be(arguments, says):
+    with pytest.raises(UserError, match=says):
+        painting.paint(*arguments)
