@@ -92,6 +92,72 @@ def attention_maps(weights: np.ndarray, words: Sequence[str]) -> Figure:
     return figure
 
 
+def curves(
+    series: dict[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str, title: str, log: bool = False
+) -> Figure:
+    """Draw lines that colour, dash and mark tell apart, each marked at some twelve places at most.
+
+    Args:
+        series: name → (x, y), two sequences of the same length.
+        xlabel: what x is, with its unit.
+        ylabel: what y is, with its unit.
+        title: what the figure shows.
+        log: whether the vertical axis is logarithmic (values must be above 0 then).
+    """
+    figure, (axis,) = new_figure()
+    for number, (name, (x, y)) in enumerate(series.items()):
+        axis.plot(
+            x,
+            y,
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=("-", "--", "-.", ":")[number % 4],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            markevery=max(1, len(x) // 12),
+            label=name,
+        )
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    axis.set_title(title, fontsize=11)
+    axis.legend(fontsize=9)
+    return figure
+
+
+def picture_strip(pictures: dict[str, np.ndarray], title: str) -> Figure:
+    """Draw pictures side by side at one height, each under its name.
+
+    Args:
+        pictures: name → `(height, width, 3)` floats; RGB in [0, 1], what lies beyond is clipped. Sizes may differ.
+        title: what the figure shows.
+    """
+    shapes = [np.shape(picture) for picture in pictures.values()]
+    aspects = [columns / rows for rows, columns, _ in shapes]
+    width = min(11.0, max(3.0, 3.0 * sum(aspects)))
+    figure = Figure(figsize=(width, width / sum(aspects) + 0.7), layout="constrained")
+    axes = figure.subplots(1, len(pictures), squeeze=False, width_ratios=aspects)[0]
+    return _pictures(figure, axes, pictures, title)
+
+
+def contact_sheet(pictures: dict[str, np.ndarray], columns: int, title: str) -> Figure:
+    """Draw many pictures in rows of `columns`, each under its name; otherwise as `picture_strip`."""
+    rows = -(-len(pictures) // columns)
+    heights = [np.shape(picture)[0] / np.shape(picture)[1] for picture in pictures.values()]
+    cell = min(2.2, 11.0 / columns)
+    figure = Figure(figsize=(cell * columns, (cell * max(heights) + 0.25) * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(pictures) :]:
+        axis.remove()
+    return _pictures(figure, axes[: len(pictures)], pictures, title)
+
+
+def _pictures(figure: Figure, axes: Sequence, pictures: dict[str, np.ndarray], title: str) -> Figure:
+    for axis, (name, pixels) in zip(axes, pictures.items(), strict=True):
+        axis.imshow(np.clip(pixels, 0, 1), interpolation="antialiased")
+        axis.set_title(name, fontsize=10)
+        axis.set_axis_off()
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
 class LiveCurves:
     """One output that is redrawn after each epoch: the curves, and the newest sample texts below them."""
 
