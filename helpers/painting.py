@@ -28,6 +28,9 @@ EMBERS = _Palette(
     tones=((52, 10, 22), (122, 20, 26), (190, 44, 22), (228, 92, 24), (244, 148, 44), (250, 206, 120)),
     glow=((190, 44, 22), (96, 26, 60), (40, 28, 70), (30, 60, 92), (96, 150, 150)),
 )
+LAYERS = ((2_600, 11, 30), (5_200, 6, 26), (3_800, 3.5, 20))  # (strokes, breadth, length): broad ones, then finer
+# Where a bristle runs (in breadths from the middle), its breadth, how much lighter it is, how thick its paint.
+BRISTLES = ((0.0, 1.0, -6, 90), (-0.3, 0.3, 10, 150), (0.08, 0.26, -12, 175), (0.34, 0.22, 16, 160))
 STONES = (*EMBERS.tones[1:], (250, 232, 190))
 MORTAR = (46, 30, 34, 20)
 FAN_RINGS = 6
@@ -53,14 +56,14 @@ def paint(style: str = "swirls", height: int = 480, width: int = 640, seed: int 
         raise UserError(f"there is no style {style!r}. Known: {', '.join(STYLES)}.")
     if min(height, width) < 32:
         raise UserError(f"a painting of {height}x{width} pixels is too small. Ask for at least 32x32.")
-    canvas = STYLES[style](height * SUPERSAMPLING, width * SUPERSAMPLING, np.random.default_rng(seed))
+    canvas = STYLES[style](height, width, np.random.default_rng(seed))
     small = canvas.resize((width, height), Image.Resampling.BOX)
     return np.asarray(small, np.float32) / 255
 
 
 def _swirls(height: int, width: int, random: np.random.Generator) -> Image.Image:
     """Paint strokes that run around vortices; those that glow have bright rings."""
-    across = np.hypot(height, width)
+    across = float(np.hypot(height, width))
     rows, columns = np.mgrid[:height, :width].astype(np.float32) / across
     noise = _noise(random, height, width, 4)
     flow_right, flow_down = np.ones_like(rows), 0.9 * noise
@@ -71,7 +74,7 @@ def _swirls(height: int, width: int, random: np.random.Generator) -> Image.Image
         down, right = rows - row, columns - column
         distance = np.hypot(down, right) + 1e-6
         near = np.exp(-((distance / radius) ** 2) / 1.6)
-        turn = random.choice((-7, 7)) * near / distance
+        turn = int(random.choice((-7, 7))) * near / distance
         flow_right, flow_down = flow_right - turn * down, flow_down + turn * right
         rings = 0.62 + 0.38 * np.cos(distance * (2 * np.pi / 0.026))
         if number % 3:
@@ -83,7 +86,7 @@ def _swirls(height: int, width: int, random: np.random.Generator) -> Image.Image
 
 def _embers(height: int, width: int, random: np.random.Generator) -> Image.Image:
     """Paint strokes that run in waves from side to side."""
-    across = np.hypot(height, width)
+    across = float(np.hypot(height, width))
     rows, columns = np.mgrid[:height, :width].astype(np.float32) / across
     noise = _noise(random, height, width, 3)
     phase = rows * 34 + 5.5 * noise + 2.2 * np.sin(columns * 11)
@@ -102,42 +105,51 @@ def _strokes(
     RGBA picture sets all four, so colour and relief come from one drawing.
     """
     height, width = angle.shape
-    unit = np.sqrt(height * width) / 1100
+    unit = np.sqrt(height * width) / 550
     colour = _colours(tone, palette.tones)
     colour += (_colours(glow, palette.glow) - colour) * np.clip(glow * 2.2, 0, 1)[..., None]
     ground = np.concatenate([colour * 0.9, np.full((height, width, 1), 60)], axis=-1)
     canvas = Image.fromarray(ground.clip(0, 255).astype(np.uint8))
+    canvas = canvas.resize((width * SUPERSAMPLING, height * SUPERSAMPLING), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(canvas)
-    for count, breadth, length in ((2_600, 22, 60), (5_200, 12, 52), (3_800, 7, 40)):
+    for count, breadth, length in LAYERS:
         start = random.uniform((-0.05 * height, -0.05 * width), (1.05 * height, 1.05 * width), (count, 2))
         paths = _follow(start, angle, steps=7, step=length * unit / 7)
-        middle = paths[:, 3].round().astype(int).clip(0, (height - 1, width - 1))
-        paints = colour[middle[:, 0], middle[:, 1]] + random.normal(0, 15, (count, 1)) + random.normal(0, 7, (count, 3))
-        for path, paint in zip(paths, paints, strict=True):
-            _stroke(draw, random, path, paint, breadth * unit * random.uniform(0.7, 1.25))
+        row, column = paths[:, 3].astype(int).clip(0, (height - 1, width - 1)).T
+        paints = colour[row, column] + random.normal(0, 15, (count, 1)) + random.normal(0, 7, (count, 3))
+        breadths = breadth * unit * random.uniform(0.7, 1.25, count)
+        _draw_strokes(draw, paths * SUPERSAMPLING, paints, breadths * SUPERSAMPLING)
     return _lit(canvas)
 
 
-def _stroke(
-    draw: ImageDraw.ImageDraw, random: np.random.Generator, path: np.ndarray, paint: np.ndarray, breadth: float
-):
-    """Draw one stroke: a flat bed of paint and on it the ridges that the bristles leave."""
-    along = path[-1] - path[0]
-    across = np.array((-along[1], along[0])) / (np.hypot(*along) + 1e-6)
-    bristles = ((0.0, 1.0, -6, 90), (-0.3, 0.3, 10, 150), (0.08, 0.26, -12, 175), (0.34, 0.22, 16, 160))
-    for offset, share, lighter, thickness in bristles:
-        line = path + across * (offset * breadth)
-        colour = (paint + lighter).clip(0, 255).astype(int)
-        draw.line(
-            [(column, row) for row, column in line.tolist()],
-            fill=(*colour.tolist(), thickness),
-            width=max(1, round(breadth * share)),
-            joint="curve",
-        )
+def _draw_strokes(draw: ImageDraw.ImageDraw, paths: np.ndarray, paints: np.ndarray, breadths: np.ndarray) -> None:
+    """Draw strokes: each a flat bed of paint and on it the ridges that the bristles leave.
+
+    `paths` is `(count, steps, 2)` (row, column) in pixels of the canvas, `paints` `(count, 3)` in 0–255 and
+    `breadths` `(count,)` in pixels.
+    """
+    offset, share, lighter, thickness = np.array(BRISTLES).T
+    along = paths[:, -1] - paths[:, 0]
+    across = np.stack([-along[:, 1], along[:, 0]], axis=-1) / (np.linalg.norm(along, axis=-1, keepdims=True) + 1e-6)
+    shifts = across[:, None] * (breadths[:, None] * offset)[..., None]  # (count, bristles, 2)
+    lines = (paths[:, None] + shifts[:, :, None])[..., ::-1]  # (count, bristles, steps, 2) as (column, row)
+    colours = (paints[:, None] + lighter[:, None]).clip(0, 255)
+    fills = np.concatenate([colours, np.broadcast_to(thickness[:, None], (*colours.shape[:2], 1))], axis=-1)
+    widths = np.maximum(1, np.rint(breadths[:, None] * share))
+    strokes = zip(
+        lines.reshape(*lines.shape[:2], -1).tolist(),
+        fills.astype(int).tolist(),
+        widths.astype(int).tolist(),
+        strict=True,
+    )
+    for stroke in strokes:
+        for number, (line, fill, width) in enumerate(zip(*stroke, strict=True)):
+            draw.line(line, tuple(fill), width, joint=None if number else "curve")
 
 
 def _mosaic(height: int, width: int, random: np.random.Generator) -> Image.Image:
     """Lay fans of stones from the top down, so that every row of fans covers the lower half of the one above."""
+    height, width = height * SUPERSAMPLING, width * SUPERSAMPLING
     radius = 0.136 * np.sqrt(height * width)
     canvas = Image.new("RGBA", (width, height), MORTAR)
     draw = ImageDraw.Draw(canvas)
@@ -195,14 +207,14 @@ def _follow(start: np.ndarray, angle: np.ndarray, steps: int, step: float) -> np
     return np.stack(path, axis=1)
 
 
-def _scattered(random: np.random.Generator, count: int, height: float, width: float) -> list[np.ndarray]:
+def _scattered(random: np.random.Generator, count: int, height: float, width: float) -> list[tuple[float, float]]:
     """Return `count` points (row, column), each the one of twelve tries that lies farthest from those before."""
     points = [random.uniform((0, 0), (height, width))]
     while len(points) < count:
         tries = random.uniform((0, 0), (height, width), (12, 2))
         distances = np.linalg.norm(tries[:, None] - np.array(points), axis=-1).min(axis=1)
         points.append(tries[distances.argmax()])
-    return points
+    return [(float(row), float(column)) for row, column in points]  # plain numbers leave float32 as it is
 
 
 def _colours(level: np.ndarray, tones: tuple[tuple[int, int, int], ...]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -107,13 +108,19 @@ def _always_there(name: str, height: int | None) -> tuple[np.ndarray, str]:
         raise UserError(f"a picture cannot be {height} pixels high. Give at least 1, or None for its own height.")
     if name in _PAINTED:
         style, what = _PAINTED[name]
-        pixels = painting.paint(style)
+        pixels = _painted(style).copy()
     else:
         from sklearn.datasets import load_sample_image  # a second that only these two pictures need
 
         what = _PHOTOGRAPHS[name]
         pixels = np.asarray(load_sample_image(f"{name}.jpg"), np.float32) / 255
     return (pixels if height is None else fit(pixels, height)), what
+
+
+@cache
+def _painted(style: str) -> np.ndarray:
+    """Return a painting that takes a second or two to paint, and is kept; not to be changed."""
+    return painting.paint(style)
 
 
 def _folders() -> list[Path]:
