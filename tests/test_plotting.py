@@ -27,7 +27,24 @@ def maps():
     return plotting.attention_maps(np.stack([np.eye(3), np.tri(3) / [[1], [2], [3]]]), ["a", "good", "film"])
 
 
-@pytest.mark.parametrize("draw", [bars, curves, maps])
+def lines():
+    return plotting.curves(
+        {"SGD": ([1, 2, 3], [9, 5, 4]), "L-BFGS": (range(50), range(1, 51))}, "s", "loss", "Race", True
+    )
+
+
+PICTURES = {"wide": np.full((20, 40, 3), 0.5), "tall": np.full((40, 20, 3), 3.0), "square": np.zeros((30, 30, 3))}
+
+
+def strip():
+    return plotting.picture_strip(PICTURES, "Three pictures")
+
+
+def sheet():
+    return plotting.contact_sheet(PICTURES, 2, "Three pictures")
+
+
+@pytest.mark.parametrize("draw", [bars, curves, maps, lines, strip, sheet])
 def test_a_figure_is_returned_and_none_is_left_open(draw):
     plt.close("all")
     figure = draw()
@@ -36,7 +53,7 @@ def test_a_figure_is_returned_and_none_is_left_open(draw):
     assert plotting.picture(figure, "what it shows").data.startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("draw", [bars, curves, maps])
+@pytest.mark.parametrize("draw", [bars, curves, maps, lines])
 def test_axes_and_panels_have_names(draw):
     figure = draw()
     named_below = figure.get_supxlabel()
@@ -69,6 +86,41 @@ def test_attention_is_drawn_with_words_at_both_edges_and_one_scale():
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["a", "good", "film"]
     assert [axis.images[0].get_clim() for axis in panels] == [(0, 1), (0, 1)]
     np.testing.assert_array_equal(panels[0].images[0].get_array(), np.eye(3))
+
+
+def test_lines_are_told_apart_by_more_than_colour():
+    [axis] = lines().axes
+    drawn = axis.get_lines()
+    assert [line.get_label() for line in drawn] == ["SGD", "L-BFGS"]
+    assert drawn[0].get_xydata().tolist() == [[1, 9], [2, 5], [3, 4]]
+    for look in ("get_color", "get_linestyle", "get_marker"):
+        assert len({getattr(line, look)() for line in drawn}) == 2
+    assert drawn[1].get_markevery() == 4
+    assert (axis.get_yscale(), axis.get_title()) == ("log", "Race")
+    assert plotting.curves({"a": ([1], [1])}, "x", "y", "z").axes[0].get_yscale() == "linear"
+
+
+@pytest.mark.parametrize("draw", [strip, sheet])
+def test_pictures_are_shown_clipped_and_under_their_names(draw):
+    figure = draw()
+    assert figure.get_suptitle() == "Three pictures"
+    assert {axis.get_title(): axis.images[0].get_array()[0, 0, 0] for axis in figure.axes} == {
+        "wide": 0.5,
+        "tall": 1.0,
+        "square": 0.0,
+    }
+    assert [axis.images[0].get_array().shape for axis in figure.axes] == [(20, 40, 3), (40, 20, 3), (30, 30, 3)]
+
+
+def test_a_strip_has_one_height_and_a_sheet_has_rows():
+    figure = strip()
+    figure.draw_without_rendering()
+    heights = [axis.get_position().height for axis in figure.axes]
+    assert heights == pytest.approx([heights[0]] * 3, rel=0.02)
+    assert max(figure.get_size_inches()) <= 11
+    columns = [axis.get_subplotspec().colspan.start for axis in sheet().axes]
+    rows = [axis.get_subplotspec().rowspan.start for axis in sheet().axes]
+    assert (rows, columns) == ([0, 0, 1], [0, 1, 0])
 
 
 def test_a_picture_has_a_text_for_those_who_cannot_see_it():

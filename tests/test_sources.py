@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -112,6 +113,24 @@ def test_download_without_official_hash_says_so(server, only):
     assert "no official hash is known" in sources.find("tiny").note
 
 
+def test_where_only_an_md5_is_published_it_is_verified(server, only):
+    md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+    files = [sources.RemoteFile("data.bin", server.url, len(CONTENT), "", hash) for hash in (md5, md5[::-1])]
+    only(replace(entry(server.url), files=(files[1],)))
+    assert "MD5 differs" in sources.find("tiny").note
+    only(replace(entry(server.url), files=(files[0],)))
+    assert "MD5 verified" in sources.find("tiny").note
+
+
+def test_what_keras_has_fetched_before_is_found(server, only, monkeypatch, tmp_path):
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    (tmp_path / "keras" / "models" / "data.bin").write_bytes(CONTENT)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    only(replace(entry(server.url), keras_cache="models"))
+    assert sources.find("tiny").paths == (tmp_path / "keras" / "models" / "data.bin",)
+    assert server.requests == 0
+
+
 def test_wrong_bytes_leave_nothing(server, refused):
     server.answer = CONTENT[::-1]
     assert refused(server.url, "SHA-256 differs") == []
@@ -149,6 +168,27 @@ def test_offline_is_found_out_once(server, closed_url, refused):
     assert refused(closed_url, "could not be reached") == []
     assert refused(server.url, "could not be reached") == []
     assert server.requests == 0
+
+
+def test_file_of_unknown_size_is_fetched_whole_or_not_at_all(server, tmp_path):
+    path = tmp_path / "fetched.bin"
+    downloads.fetch(server.url, path, most=len(CONTENT), patience=PATIENCE)
+    assert path.read_bytes() == CONTENT
+    downloads.fetch(server.url, path, most=1, patience=PATIENCE)  # is there already
+    assert server.requests == 1
+    path.unlink()
+    with pytest.raises(downloads.DownloadError, match="more than 0 MB"):
+        downloads.fetch(server.url, path, most=len(CONTENT) - 1, patience=PATIENCE)
+    server.answer = CONTENT[:100_000]  # and the connection closes, though more was announced
+    with pytest.raises(downloads.DownloadError, match="cut off after .* bytes"):
+        downloads.fetch(server.url, path, most=len(CONTENT), patience=PATIENCE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_slip_in_an_address_does_not_count_as_offline(server, closed_url, tmp_path):
+    with pytest.raises(downloads.DownloadError, match="could not be reached"):
+        downloads.fetch(closed_url, tmp_path / "a", most=9, patience=PATIENCE)
+    assert not downloads._offline_because
 
 
 def test_name_server_that_never_answers_costs_seconds(monkeypatch, refused):
@@ -244,6 +284,7 @@ def test_manifest_is_complete():
             assert file.url.endswith(file.name)
             assert file.bytes > 0
             assert len(file.sha256) in (0, 64)
+            assert len(file.md5) in (0, 32)
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, 0), (404, 1)])
