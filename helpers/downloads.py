@@ -39,7 +39,7 @@ def download(url: str, path: Path, *, size: int, sha256: str, patience: float = 
         url: where the file is.
         path: what it shall be called; its folder is made if need be.
         size: its length in bytes.
-        sha256: its hash in hexadecimal, or "" where none is known.
+        sha256: its hash in hexadecimal; or, where that is all its makers publish, "md5:" and the MD5; or "".
         patience: seconds to wait for the server's answer, and for every further piece of the file.
 
     Raises:
@@ -69,7 +69,7 @@ def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE) -> Non
     _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, most=most))
 
 
-def _retrieve(url: str, path: Path, sha256: str | None, receive: Callable[[Path], None]) -> None:
+def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[Path], None]) -> None:
     import pooch
 
     if os.environ.get("NB_OFFLINE", "").strip() not in ("", "0"):
@@ -80,13 +80,14 @@ def _retrieve(url: str, path: Path, sha256: str | None, receive: Callable[[Path]
         # pooch receives into a temporary file beside the final one, compares hashes, then renames or deletes.
         pooch.retrieve(
             url,
-            sha256,
+            known_hash,
             fname=path.name,
             path=path.parent,
             downloader=lambda _url, temporary, _pooch: receive(Path(temporary)),
         )
     except ValueError as error:  # pooch's word for a wrong hash
-        raise DownloadError(f"{path.name} arrived with other bytes than the official file (SHA-256 differs)") from error
+        kind = "MD5" if known_hash and known_hash.startswith("md5:") else "SHA-256"
+        raise DownloadError(f"{path.name} arrived with other bytes than the official file ({kind} differs)") from error
     except OSError as error:
         raise DownloadError(f"{path.name} could not be written to {path.parent} ({error})") from error
 

@@ -20,23 +20,36 @@ LARGEST_DOWNLOAD = 100_000_000  # bytes; what is larger is left to the reader's 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One official file: its name, address, size in bytes and SHA-256 in hexadecimal ("" where none is published)."""
+    """One official file: its name, address, size in bytes, and hash in hexadecimal ("" where none is published).
+
+    `md5` is given where that is all its makers publish.
+    """
 
     name: str
     url: str
     bytes: int
     sha256: str
+    md5: str = ""
+
+    @property
+    def known_hash(self) -> str:
+        """The hash as `downloads.download` takes it, or ""."""
+        return self.sha256 or (self.md5 and f"md5:{self.md5}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set of the manifest; `serves` names what a local folder may hold in place of `files`."""
+    """One data set of the manifest; `serves` names what a local folder may hold in place of `files`.
+
+    `keras_cache` is the folder below Keras' own cache where Keras keeps these files, or "" if it never does.
+    """
 
     key: str
     title: str
     licence: str
     serves: tuple[str, ...]
     files: tuple[RemoteFile, ...]
+    keras_cache: str = ""
 
     @property
     def by_hand(self) -> str:
@@ -64,6 +77,7 @@ def manifest() -> dict[str, Entry]:
             licence=table["licence"],
             serves=tuple(table["serves"]),
             files=tuple(RemoteFile(**file) for file in table["files"]),
+            keras_cache=table.get("keras_cache", ""),
         )
         for key, table in tables.items()
     }
@@ -106,7 +120,7 @@ def find(key: str) -> Lookup:
         return Lookup(local, f"local copy {local[0]}")
     lookup = _download(entry)
     if mode == "real" and not lookup.paths:
-        looked = ", ".join(str(folder) for folder in local_folders())
+        looked = ", ".join(str(folder) for folder in _folders_of(entry))
         names = " and ".join(file.name for file in entry.files)
         raise UserError(
             f"{names} ({entry.title}) is missing, and NB_DATA=real allows no stand-in. Looked for in {looked}; "
@@ -133,8 +147,13 @@ def local_folders() -> list[Path]:
     raise UserError(f"GENERATIVE_DATA_DIR={named!r} is not a folder. Correct it, or unset it.")
 
 
+def _folders_of(entry: Entry) -> list[Path]:
+    keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return [*local_folders(), *([keras_home / entry.keras_cache] if entry.keras_cache else [])]
+
+
 def _find_local(entry: Entry) -> tuple[Path, ...]:
-    for folder in local_folders():
+    for folder in _folders_of(entry):
         for names in [[file.name for file in entry.files], *([name] for name in entry.serves)]:
             paths = tuple(folder / name for name in names)
             if all(path.exists() for path in paths):
@@ -152,12 +171,13 @@ def _download(entry: Entry) -> Lookup:
         for file in entry.files:
             path = folder / file.name
             if not path.exists():
-                downloads.download(file.url, path, size=file.bytes, sha256=file.sha256)
+                downloads.download(file.url, path, size=file.bytes, sha256=file.known_hash)
             paths.append(path)
     except downloads.DownloadError as error:
         return Lookup((), str(error))
-    verified = all(file.sha256 for file in entry.files)
-    how = "size and SHA-256 verified" if verified else "size verified; no official hash is known"
+    verified = all(file.known_hash for file in entry.files)
+    kind = "SHA-256" if all(file.sha256 for file in entry.files) else "MD5"
+    how = f"size and {kind} verified" if verified else "size verified; no official hash is known"
     return Lookup(tuple(paths), f"downloaded to {paths[0]}, {how}")
 
 
