@@ -384,7 +384,7 @@ def test_resizing_keeps_the_middle_in_the_middle():
 
 @pytest.mark.parametrize(
     ("shape", "height", "width"),
-    [((300, 400), 150, 200), ((400, 300), 200, 150), ((3, 1_000), 1, 333), ((99, 1), 9, 1)],
+    [((300, 400), 150, 200), ((400, 300), 200, 150), ((30, 50), 10, 17), ((3, 1_000), 1, 333), ((99, 1), 9, 1)],
 )
 def test_fit_keeps_the_aspect_ratio(shape, height, width):
     assert images.fit(np.zeros((*shape, 3)), height).shape == (height, width, 3)
