@@ -156,7 +156,7 @@ def mean_activations_of_china(net: keras.Model) -> dict[str, float]:
     """Return every convolution's mean activation over scikit-learn's china.jpg at a height of 300 pixels."""
     picture = images.fit(load_sample_image("china.jpg").astype(np.float32) / 255, 300)
     means = pack.mean_activations(net, [tf.constant(images.CENTRED.preprocess(picture))[None]])
-    return {name: round(mean, 2) for name, mean in means.items()}
+    return {name: round(float(mean), 2) for name, mean in means.items()}
 
 
 if __name__ == "__main__":
