@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from helpers.text import Vocabulary
@@ -101,6 +102,18 @@ def word_model(vocabulary_size: int, context: int, width: int = 256, dropout: fl
     model = keras.Model(inputs, layers.Dense(vocabulary_size, activation="softmax")(x))
     model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy")
     return model
+
+
+def word_nats(model: keras.Model) -> Callable:
+    """Return a function: sequences (batch, time + 1), padded with 0 → mean nats per word."""
+
+    @tf.function(reduce_retracing=True)
+    def nats(rows):
+        targets, is_word = rows[:, 1:], tf.cast(rows[:, 1:] > 0, tf.float32)
+        losses = keras.losses.sparse_categorical_crossentropy(targets, model(rows[:, :-1]))
+        return tf.reduce_sum(losses * is_word) / tf.reduce_sum(is_word)
+
+    return nats
 
 
 def write_words(

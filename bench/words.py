@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from bench import recipes
 from bench.characters import NOTEBOOK
 from bench.measure import SEED, Sizes, interleaved_rates, multiply_adds, say, seconds_per_step, warm_up
 from bench.report import Row, rate_row
-from helpers import datasets, text
+from helpers import datasets, metrics, text
 from tools.lift import lift
 
 TEMPERATURES = [0.2, 0.5, 0.7, 1.0, 1.5]
 PROMPT = "This movie"
-LIFTED = ("TransformerLanguageModel", "decaying_rate", "word_step", "write_words", "masked_cross_entropy")
-LIFTED += ("evaluator", "score_words", "without_breaks", "encode_reviews", "make_vectorizer")
+LIFTED = ("TransformerLanguageModel", "decaying_rate", "word_step", "write_words", "adaptive_cross_entropy")
+LIFTED += ("start_as_unigram", "evaluator", "score_words", "make_vectorizer")
 
 
 class Task:
@@ -31,14 +31,14 @@ class Task:
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes, self.notebook = sizes, lift(NOTEBOOK, *LIFTED)
-        reviews = self.notebook.without_breaks(datasets.load_imdb(train_limit=sizes.reviews, test_limit=1).train)
+        reviews = text.without_breaks(datasets.load_imdb(train_limit=sizes.reviews, test_limit=1).train)
         training = reviews[: -sizes.held_out_reviews]
         words = self.notebook.make_vectorizer(training, sizes.vocabulary).get_vocabulary()[2:]
         words += [f"unused{number}" for number in range(sizes.vocabulary - 2 - len(words))]
         self.vectorizer = layers.TextVectorization(vocabulary=words)
         self.padding_vectorizer = layers.TextVectorization(vocabulary=words, output_sequence_length=sizes.context)
         self.vocabulary = text.Vocabulary(self.vectorizer.get_vocabulary())
-        documents = self.notebook.encode_reviews(self.vectorizer, reviews)
+        documents = text.encode_documents(self.vectorizer, reviews)
         self.crops, self.held_out = np.split(_first_words(documents, sizes.context + 1), [len(training)])
         self.windows = text.pad_windows(documents[: len(training)], sizes.context)
 
@@ -49,13 +49,13 @@ class Task:
             yield from text.sequence_batches(sequences, self.sizes.word_batch, SEED, step, steps=100)
             step += 100
 
-    def score(self, logits_of) -> float:
+    def score(self, evaluate) -> float:
         """Return nats per word on the first words of held-out reviews, padding excluded.
 
         Args:
-            logits_of: any model: ids (batch, time) → logits (batch, time, vocabulary).
+            evaluate: gives the mean nats per word of sequences (batch, time + 1), padded with 0.
         """
-        return self.notebook.score_words(self.notebook.evaluator(logits_of), self.held_out, self.sizes.word_batch)
+        return self.notebook.score_words(evaluate, self.held_out, self.sizes.word_batch)
 
     def book_model(self) -> keras.Model:
         keras.utils.set_random_seed(SEED)
@@ -65,9 +65,11 @@ class Task:
         keras.utils.set_random_seed(SEED)
         model = self.notebook.TransformerLanguageModel(len(self.vocabulary), context=self.sizes.context)
         model(self.windows[:1, :-1])
-        rate = self.notebook.decaying_rate(0.0015, steps)  # this and the next line: as the notebook compiles it
+        words = self.windows[:, 1:][self.windows[:, 1:] > 0]
+        self.notebook.start_as_unigram(model, metrics.log_frequencies(words, len(self.vocabulary)))
+        rate = self.notebook.decaying_rate(0.002, steps)  # this and the next line: as the notebook compiles it
         optimizer = keras.optimizers.AdamW(rate, weight_decay=0.02, beta_2=0.98, clipnorm=1.0)
-        model.compile(optimizer=optimizer, loss=self.notebook.masked_cross_entropy)
+        model.compile(optimizer=optimizer, loss=self.notebook.adaptive_cross_entropy(model))
         return model
 
 
@@ -81,7 +83,7 @@ def writing(sizes: Sizes) -> list[Row]:
     task = Task(sizes)
     book, model = task.book_model(), task.our_model(steps=1)
     step = task.notebook.word_step(model)
-    [prompt_ids] = task.notebook.encode_reviews(task.vectorizer, [PROMPT])
+    [prompt_ids] = text.encode_documents(task.vectorizer, [PROMPT])
     length = sizes.context - len(prompt_ids)
 
     def book_writes() -> None:
@@ -118,13 +120,13 @@ def training_loss(sizes: Sizes) -> list[Row]:
     task = Task(sizes)
     book = task.book_model()
     book_steps, book_seconds = train_for(book, task.batches(task.crops), sizes.seconds)
-    book_loss = task.score(lambda ids: ops.log(book(ids) + 1e-30))
+    book_loss = task.score(recipes.word_nats(book))
     say(f"{book_loss:.3f} nats per word, the book's recipe, after {book_steps} steps in {book_seconds:.0f} s")
     pace = seconds_per_step(task.our_model(steps=1_000), task.batches(task.windows))
     budget = max(1, int(sizes.seconds / pace))
     model = task.our_model(budget)
     steps, seconds = train_for(model, task.batches(task.windows), sizes.seconds, budget)
-    loss = task.score(model)
+    loss = task.score(task.notebook.evaluator(model))
     say(f"{loss:.3f} nats per word, ours, after {steps} steps in {seconds:.0f} s")
     remarks = [
         f"{book_steps} steps in {book_seconds:.0f} s and {steps} (planned: {budget}) in {seconds:.0f} s, "

@@ -37,14 +37,18 @@ def uniform_nats(symbols: int) -> float:
     return float(np.log(symbols))
 
 
-def unigram_nats(training_ids: np.ndarray, held_out_ids: np.ndarray, symbols: int) -> float:
-    """Return the held-out nats per symbol of a model that knows only how often each symbol is.
+def log_frequencies(ids: np.ndarray, symbols: int) -> np.ndarray:
+    """Return the logarithm of each symbol's share of a text, `(symbols,)`.
 
-    The frequencies are those of the training text with one added to each count (Laplace), so that a
-    symbol which the training text does not have gets a probability above 0.
+    One is added to each count (Laplace), so that a symbol which the text does not have gets a probability above 0.
     """
-    counts = np.bincount(np.ravel(training_ids), minlength=symbols) + 1.0
-    return float(-np.log(counts / counts.sum())[np.ravel(held_out_ids)].mean())
+    counts = np.bincount(np.ravel(ids), minlength=symbols) + 1.0
+    return np.log(counts / counts.sum())
+
+
+def unigram_nats(training_ids: np.ndarray, held_out_ids: np.ndarray, symbols: int) -> float:
+    """Return the held-out nats per symbol of a model that knows only how often each symbol is in the training text."""
+    return float(-log_frequencies(training_ids, symbols)[np.ravel(held_out_ids)].mean())
 
 
 def table(rows: list[tuple[str, float]], symbol: str) -> Markdown:

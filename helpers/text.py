@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import count
-from numbers import Integral
 
 import numpy as np
 import tensorflow as tf
@@ -152,21 +151,12 @@ def _shifted_batches(index: np.ndarray, gather) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(index).map(inputs_and_targets).prefetch(tf.data.AUTOTUNE)
 
 
-def check_sampling(temperatures: Sequence[float], top_k: int | None, top_p: float, length: int) -> None:
-    """Raise a UserError unless the settings of a sampler make sense.
+def without_breaks(reviews: Iterable[str]) -> list[str]:
+    """Return reviews with a blank in the place of each HTML line break (`<br />`)."""
+    return [review.replace("<br />", " ") for review in reviews]
 
-    Temperature 0 means the most probable symbol; `top_k=None` means no limit. A huge temperature is
-    allowed: it makes all symbols equally likely.
-    """
-    temperatures = np.atleast_1d(np.asarray(temperatures, float))
-    if not len(temperatures):
-        raise UserError("no temperature was given. Give one for each text that is wanted.")
-    for temperature in temperatures:
-        if not np.isfinite(temperature) or temperature < 0:
-            raise UserError(f"a temperature of {temperature} makes no sense. Use 0 (always the most probable) or more.")
-    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
-        raise UserError(f"top_k={top_k} leaves nothing to choose from. Use a whole number from 1, or None (no limit).")
-    if not 0 < top_p <= 1:
-        raise UserError(f"top_p={top_p} is no share. Use a number above 0 and at most 1 (1 means no limit).")
-    if not isinstance(length, Integral) or length < 1:
-        raise UserError(f"a length of {length} writes nothing. Use a whole number from 1.")
+
+def encode_documents(vectorizer, documents: Sequence[str]) -> list[np.ndarray]:
+    """Return the ids of each document's words, `(words,)` int32, by a `keras.layers.TextVectorization`; no padding."""
+    batches = tf.data.Dataset.from_tensor_slices(documents).batch(512).map(vectorizer)
+    return [row[row > 0].astype(np.int32) for batch in batches for row in batch.numpy()]

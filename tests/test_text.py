@@ -1,6 +1,4 @@
-"""Vocabulary, windows, batches and the checks of a sampler's settings."""
-
-import math
+"""Vocabulary, windows and batches."""
 
 import numpy as np
 import pytest
@@ -194,41 +192,3 @@ def test_documents_without_two_words_leave_nothing_to_predict():
     for documents in ([], [np.array([5])], [np.array([], int)]):
         with pytest.raises(UserError, match="two words"):
             text.pad_windows(documents, length=5)
-
-
-# Settings of a sampler
-
-
-@pytest.mark.parametrize("temperatures", [[0], [0.7, 1e9], [1e-9], [1]])
-@pytest.mark.parametrize(("top_k", "top_p", "length"), [(None, 1, 1), (1, 1e-6, 600), (np.int64(3), 0.5, np.int32(2))])
-def test_settings_that_make_sense(temperatures, top_k, top_p, length):
-    text.check_sampling(temperatures, top_k, top_p, length)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"temperatures": [0.5, -0.1]}, "temperature of -0.1"),
-        ({"temperatures": [math.nan]}, "temperature of nan"),
-        ({"temperatures": [math.inf]}, "temperature of inf"),
-        ({"temperatures": [-math.inf]}, "temperature of -inf"),
-        ({"temperatures": []}, "temperature"),
-        ({"top_k": 0}, "top_k=0"),
-        ({"top_k": -1}, "top_k=-1"),
-        ({"top_k": 1.5}, "top_k=1.5"),
-        ({"top_k": 5.0}, "top_k=5.0"),
-        ({"top_k": math.nan}, "top_k=nan"),
-        ({"top_k": math.inf}, "top_k=inf"),
-        ({"top_p": 0}, "top_p=0"),
-        ({"top_p": 1.1}, "top_p=1.1"),
-        ({"top_p": -0.5}, "top_p=-0.5"),
-        ({"top_p": math.nan}, "top_p=nan"),
-        ({"length": 0}, "length of 0"),
-        ({"length": -5}, "length of -5"),
-        ({"length": 2.5}, "length of 2.5"),
-        ({"length": math.nan}, "length of nan"),
-    ],
-)
-def test_settings_that_make_none(change, message):
-    with pytest.raises(UserError, match=message):
-        text.check_sampling(**{"temperatures": [0.7], "top_k": None, "top_p": 1.0, "length": 10, **change})

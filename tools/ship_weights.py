@@ -70,14 +70,14 @@ def ship_words(folder: Path, machine: str) -> None:
     """Ship the Transformer, scored on all test reviews."""
     arrays, history = newest(folder / "checkpoints" / "words")
     reviews = datasets.load_imdb()
-    tools = ("held_out_reviews", "without_breaks", "make_vectorizer", "encode_reviews", "evaluator", "score_words")
+    tools = ("held_out_reviews", "make_vectorizer", "evaluator", "score_words")
     notebook = lift(NOTEBOOK, "TransformerLanguageModel", *tools)
-    kept = notebook.without_breaks(reviews.train)[: -notebook.held_out_reviews(reviews.train)]
+    kept = text.without_breaks(reviews.train)[: -notebook.held_out_reviews(reviews.train)]
     vectorizer = notebook.make_vectorizer(kept)
     model = notebook.TransformerLanguageModel(len(vectorizer.get_vocabulary()))
     model(tf.zeros((1, 2), tf.int32))
     put_best(model, arrays)
-    rows = text.pad_windows(notebook.encode_reviews(vectorizer, notebook.without_breaks(reviews.test)), model.context)
+    rows = text.pad_windows(text.encode_documents(vectorizer, text.without_breaks(reviews.test)), model.context)
     nats = notebook.score_words(notebook.evaluator(model), rows)
     figure = (
         f"{nats:.3f} nats per word (perplexity {metrics.perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
