@@ -38,7 +38,7 @@ class Task:
         return metrics.nats_per_symbol(next_logits(self.contexts), self.targets)
 
     def batches(self, epoch: int):
-        return text.window_batches(self.training, length=100, batch_size=self.batch_size, seed=SEED, epoch=epoch)
+        return text.window_batches(self.training, length=50, batch_size=self.batch_size, seed=SEED, epoch=epoch)
 
 
 def sampling(sizes: Sizes, width: int, goal: str) -> list[Row]:
@@ -138,7 +138,8 @@ def train_ours(task: Task, seconds: float, goal: float) -> Run:
 def _compiled(task: Task, steps: int) -> keras.Model:
     keras.utils.set_random_seed(SEED)
     model = task.notebook.build_character_model(len(task.vocabulary))
-    rate = task.notebook.decaying_rate(0.004, steps)  # this and the next line: as the notebook compiles it
+    model.get_layer("logits").bias.assign(metrics.log_frequencies(task.training, len(task.vocabulary)))
+    rate = task.notebook.decaying_rate(0.008, steps)  # this line, the one above and the next: as in the notebook
     optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0)
     model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model

@@ -29,7 +29,7 @@ class Sizes:
     windows: int = 100_000  # that the book's model is trained on
     positions: int = 4_000  # of the held-out text that both are scored at
     shares: tuple[float, ...] = (1 / 3, 1 / 2, 3 / 4, 1.0)  # of the book's seconds, tried until its loss is reached
-    character_batch: int = 64
+    character_batch: int = 32
     reviews: int = 6_000
     held_out_reviews: int = 300
     vocabulary: int = 15_000

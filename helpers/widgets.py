@@ -9,6 +9,8 @@ import numpy as np
 
 from helpers.errors import UserError
 
+TOP_K = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
+VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would not show
 LARGEST_SEED = 999_999  # far below what an int32 holds, so that a sampler may add to it
 
 
@@ -39,20 +41,21 @@ class TextExplorer:
             write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; what it raises
                 as `UserError` is shown in place of the text.
             prompt: the first prompt.
-            symbols: size of the vocabulary, the largest top-k.
+            symbols: size of the vocabulary: the top-k that `write` gets where the slider says "no limit".
             length: how many symbols to write at first; `longest`: at most.
         """
         self._write = write
-        most = min(symbols, 200)
+        limits = [(str(number), number) for number in TOP_K if number < symbols] + [("no limit", symbols)]
         self.controls = {
             "prompt": ipywidgets.Text(prompt, description="Prompt", continuous_update=True),
             "temperature": ipywidgets.FloatSlider(0.7, min=0, max=2, step=0.05, description="Temperature"),
-            "top_k": ipywidgets.IntSlider(most, min=1, max=most, description="Top-k"),
+            "top_k": ipywidgets.SelectionSlider(
+                options=limits, value=symbols, description="Top-k", continuous_update=True
+            ),
             "top_p": ipywidgets.FloatSlider(1.0, min=0.05, max=1, step=0.05, description="Top-p"),
             "length": ipywidgets.IntSlider(length, min=10, max=longest, step=10, description="Length"),
             "seed": ipywidgets.BoundedIntText(0, min=0, max=LARGEST_SEED, description="Seed"),
         }
-        self._symbols, self._most = symbols, most
         self._first = {name: control.value for name, control in self.controls.items()}
         for name, control in self.controls.items():
             control.layout.width = "24em"
@@ -80,8 +83,6 @@ class TextExplorer:
 
     def _rewrite(self, _change=None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        if values["top_k"] == self._most:  # the slider's end means: no limit
-            values["top_k"] = self._symbols
         try:
             written = self._write(**values)
         except UserError as error:
@@ -99,7 +100,8 @@ class TextExplorer:
 def candidate_bars(candidates: list[tuple[str, float]]) -> str:
     """Return the probabilities of the next symbol as horizontal bars, in HTML that needs no picture."""
     rows = "".join(
-        f"<tr><td style='text-align:right;padding-right:.5em'><code>{html.escape(symbol)}</code></td>"
+        "<tr><td style='text-align:right;padding-right:.5em'>"
+        f"<code>{html.escape(VISIBLE.get(symbol, symbol))}</code></td>"
         f"<td style='width:8em'><div style='background:#0072B2;height:.8em;width:{100 * probability:.1f}%'></div></td>"
         f"<td style='text-align:right'>{probability:.1%}</td></tr>"
         for symbol, probability in candidates

@@ -382,7 +382,7 @@ def test_write_words_equals_a_slow_loop_that_slides_its_window(transformer, read
     assert fast.shape == (3, length) and fast.min() > 1
     ids = np.tile(prompt, (3, 1))
     while ids.shape[1] < read + length:
-        window = ids if ids.shape[1] <= 8 else ids[:, -4:]
+        window = ids[:, -8:] if ids.shape[1] == read else ids[:, -4:]
         uniform = sampling.request(window, 8, temperatures, seed=5 + ids.shape[1]).uniform
         while window.shape[1] <= 8 and ids.shape[1] < read + length:
             logits = logits_at(transformer, window)[:, -1] + nb.never_written(transformer)

@@ -67,14 +67,14 @@ def test_every_control_can_be_found_in_a_page_and_is_shown(explorer):
     assert explorer.text in shown and explorer.bars in shown
 
 
-@pytest.mark.parametrize(("symbols", "end"), [(57, 57), (15_000, 200)])
-def test_top_k_at_the_sliders_end_means_the_whole_vocabulary(writer, symbols, end):
+@pytest.mark.parametrize(("symbols", "before_the_end"), [(57, 50), (15_000, 200)])
+def test_top_k_at_the_sliders_end_says_no_limit(writer, symbols, before_the_end):
     explorer = TextExplorer(writer, "x", symbols=symbols, length=40, longest=200)
-    assert explorer.controls["top_k"].max == end
-    explorer.controls["top_k"].value = end - 1
-    assert writer.calls[-1]["top_k"] == end - 1
-    explorer.controls["top_k"].value = end
-    assert writer.calls[-1]["top_k"] == symbols
+    top_k = explorer.controls["top_k"]
+    assert top_k.label == "no limit" and writer.calls[-1]["top_k"] == symbols
+    assert [label for label, _ in top_k.options][-2:] == [str(before_the_end), "no limit"]
+    top_k.index -= 1
+    assert writer.calls[-1]["top_k"] == before_the_end
 
 
 def test_an_error_is_shown_in_place_and_the_next_move_mends_it(explorer, writer):
@@ -137,3 +137,8 @@ def test_bars_are_as_long_as_the_probabilities():
     html = candidate_bars([("e", 0.625), ("t", 0.04)])
     assert "width:62.5%" in html and "width:4.0%" in html and html.index("62.5%") < html.index("4.0%")
     assert html.count("<tr>") == 2 and candidate_bars([]).count("<tr>") == 0
+
+
+@pytest.mark.parametrize(("symbol", "shown"), [(" ", "␣"), ("\n", "↵"), ("-", "-"), ("good", "good")])
+def test_blanks_can_be_seen_in_the_bars(symbol, shown):
+    assert f"<code>{shown}</code>" in candidate_bars([(symbol, 0.5)])
