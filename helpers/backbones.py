@@ -231,3 +231,15 @@ def _embedded(line: str) -> Backbone:
 def _report(backbone: Backbone) -> Backbone:
     print(backbone.source)
     return backbone
+
+
+def load_first(*names: str) -> Backbone:
+    """Load the first of several nets whose weights can be had, best first; otherwise as `load` of the best one."""
+    return load(next((name for name in names if _can_be_had(name)), names[0]))
+
+
+def _can_be_had(name: str) -> bool:
+    try:
+        return name == EMBEDDED or bool(sources.find(name).paths)
+    except UserError:  # with NB_DATA=real
+        return False

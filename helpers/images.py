@@ -236,3 +236,23 @@ def _decoded(file: Path | io.BytesIO, name: str, wanted: int | None, longest_sid
             f"high: no side may be longer than {longest_side:,} pixels here."
         )
     return pixels
+
+
+def shuffle_squares(picture: np.ndarray, side: int, seed: int) -> np.ndarray:
+    """Return a picture `(height, width, channels)` whose squares of `side` pixels have changed places.
+
+    What does not fill a square at the right and at the bottom is cut off.
+
+    Raises:
+        UserError: `side` is below 1, or no square fits.
+    """
+    height, width, channels = np.shape(picture)
+    if not 1 <= side <= min(height, width):
+        raise UserError(
+            f"a picture of {height}x{width} has no squares of {side} pixels. Give 1 to {min(height, width)}."
+        )
+    rows, columns = height // side, width // side
+    squares = picture[: rows * side, : columns * side].reshape(rows, side, columns, side, channels)
+    squares = squares.swapaxes(1, 2).reshape(rows * columns, side, side, channels)
+    shuffled = np.random.default_rng(seed).permutation(squares).reshape(rows, columns, side, side, channels)
+    return shuffled.swapaxes(1, 2).reshape(rows * side, columns * side, channels)
