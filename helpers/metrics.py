@@ -7,6 +7,7 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from helpers.errors import UserError
+from helpers.images import resize
 
 
 def nats_per_symbol(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -49,6 +50,25 @@ def log_frequencies(ids: np.ndarray, symbols: int) -> np.ndarray:
 def unigram_nats(training_ids: np.ndarray, held_out_ids: np.ndarray, symbols: int) -> float:
     """Return the held-out nats per symbol of a model that knows only how often each symbol is in the training text."""
     return float(-log_frequencies(training_ids, symbols)[np.ravel(held_out_ids)].mean())
+
+
+def share_by_size(change: np.ndarray, halvings: int = 5) -> np.ndarray:
+    """Return the shares of a change's energy in structures of about 2, 4, 8 … pixels, the finest first.
+
+    A band is what halving the size once more would lose; the last of the `halvings` + 1 is what remains.
+
+    Args:
+        change: the difference of two pictures, `(height, width, channels)` floats.
+        halvings: at most so many that a pixel is left.
+    """
+    energies = []
+    for _ in range(halvings):
+        height, width = change.shape[:2]
+        smaller = resize(change, max(1, height // 2), max(1, width // 2))
+        energies.append(np.mean((change - resize(smaller, height, width)) ** 2))
+        change = smaller
+    energies.append(np.mean(change**2))
+    return np.array(energies) / max(np.sum(energies), 1e-12)
 
 
 def table(rows: list[tuple[str, float]], symbol: str) -> Markdown:

@@ -1,12 +1,15 @@
 """The picture explorer: sliders, a button that runs slow work beside the kernel's own thread, and pictures."""
 
 import html
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from math import floor, log10
 
 import ipywidgets
 import numpy as np
+from tqdm import tqdm
 
 from helpers.errors import UserError
 from helpers.images import load_picture, picture_from_bytes, png_bytes
@@ -249,3 +252,35 @@ def _button(description: str, name: str, action: Callable[[], object], **options
     button = _mark(ipywidgets.Button(description=description, **options), name)
     button.on_click(lambda _: action())
     return button
+
+
+def progress_bar(name: str) -> Callable[..., None]:
+    """Return a `report` for work outside the explorer: it draws one line with a bar, the seconds and the text."""
+    bar = tqdm(
+        total=1.0, desc=name, file=sys.stdout, bar_format="{desc}: {percentage:3.0f}%|{bar:30}| {elapsed}{postfix}"
+    )
+
+    def report(text: str, fraction: float, picture: np.ndarray | None = None) -> None:
+        bar.set_postfix_str(text, refresh=False)
+        bar.update(min(1.0, fraction) - bar.n)
+        if fraction >= 1:
+            bar.close()
+
+    return report
+
+
+def sliders(*, seed: int | None = None, **ranges: tuple) -> dict[str, ipywidgets.Widget]:
+    """Return controls by name: sliders from (label, value, least, most, step), and a field for a seed if one is given.
+
+    A slider gives whole numbers where value and step are such.
+    """
+    made: dict[str, ipywidgets.Widget] = {}
+    for name, (label, value, least, most, step) in ranges.items():
+        is_whole = isinstance(value, int) and isinstance(step, int)
+        kind = ipywidgets.IntSlider if is_whole else ipywidgets.FloatSlider
+        made[name] = kind(value, min=least, max=most, step=step, description=label)
+        if not is_whole:
+            made[name].readout_format = f".{max(0, -floor(log10(step)))}f"
+    if seed is not None:
+        made["seed"] = ipywidgets.BoundedIntText(seed, min=0, max=LARGEST_SEED, description="Seed")
+    return made

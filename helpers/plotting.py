@@ -149,6 +149,11 @@ def contact_sheet(pictures: dict[str, np.ndarray], columns: int, title: str) -> 
     return _pictures(figure, axes[: len(pictures)], pictures, title)
 
 
+def show_pictures(pictures: dict[str, np.ndarray], title: str, alt: str, columns: int | None = None) -> Image:
+    """Return `picture_strip`, or `contact_sheet` where `columns` are given, as `picture` does: ready to display."""
+    return picture(contact_sheet(pictures, columns, title) if columns else picture_strip(pictures, title), alt)
+
+
 def _pictures(figure: Figure, axes: Sequence, pictures: dict[str, np.ndarray], title: str) -> Figure:
     for axis, (name, pixels) in zip(axes, pictures.items(), strict=True):
         axis.imshow(np.clip(pixels, 0, 1), interpolation="antialiased")
