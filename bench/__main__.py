@@ -15,7 +15,7 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 # isort: split
 import keras
 
-from bench import characters, words
+from bench import characters, dream, style, words
 from bench.measure import SMALL, Sizes, matmul_gflops, say
 from bench.report import Row, markdown
 from helpers.errors import UserError
@@ -28,6 +28,10 @@ JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "writing": words.writing,
     "word-speed": words.training_speed,
     "word-loss": words.training_loss,
+    "dream": dream.whole_dream,
+    "dream-memory": dream.memory,
+    "style-step": style.step,
+    "style-optimisers": style.optimisers,
 }
 
 

@@ -38,6 +38,13 @@ class Sizes:
     recipe_words: int = 20  # that the book's loop writes for each temperature in one repeat
     word_steps: int = 3  # training steps in one repeat
     seconds: float = 120.0  # of training, before both Transformers are scored
+    dream_height: int = 300
+    dream_steps: int = 20  # in each of three octaves
+    large_picture: tuple[int, int] = (2_000, 3_000)  # rows and columns
+    style_height: int = 200  # of the picture whose step is timed
+    race_height: int = 160  # of the picture that SGD and L-BFGS paint
+    style_steps: int = 900  # of SGD
+    race_evaluations: int = 70  # of L-BFGS
 
 
 SMALL = Sizes(
@@ -56,6 +63,13 @@ SMALL = Sizes(
     recipe_words=1,
     word_steps=1,
     seconds=0.5,
+    dream_height=150,
+    dream_steps=1,
+    large_picture=(220, 330),
+    style_height=32,
+    race_height=32,
+    style_steps=2,
+    race_evaluations=8,
 )
 
 

@@ -1,0 +1,127 @@
+"""A descent keeps the best picture and its record, says why it ended early, and shows its stages under a slider."""
+
+import numpy as np
+import pytest
+
+from helpers import backbones, images
+from helpers.descent import Descent, StageSlider, chart, loss_table, strip
+from helpers.errors import UserError
+
+START = np.full((8, 10, 3), 0.5, np.float32)
+
+
+def run(totals, start=START, **options):
+    """Return a descent that saw these total losses, each with a picture of that brightness."""
+    with Descent(start, len(totals), **options) as descent:
+        for total in totals:
+            descent.note(np.full_like(start, total), {"total": total, "style": 2 * total})
+    return descent
+
+
+def test_the_best_picture_is_kept_and_all_losses():
+    descent = run([0.9, 0.2, 0.5])
+    assert descent.best == 0.2 and descent.picture.max() == np.float32(0.2) and descent.is_complete
+    assert descent.curve()[1] == [0.9, 0.2, 0.5]
+    assert descent.curve("style", over="evaluations") == ([1, 2, 3], [1.8, 0.4, 1.0])
+    seconds, _ = descent.curve()
+    assert seconds == sorted(seconds) and seconds[0] >= 0
+
+
+def test_another_size_begins_anew():
+    descent = Descent(START, 2)
+    with descent:
+        descent.note(START, {"total": 0.1})
+        descent.note(np.zeros((16, 20, 3)), {"total": 0.7})
+    assert descent.picture.shape == (16, 20, 3) and descent.best == 0.7
+
+
+def test_a_picture_noted_may_change_afterwards():
+    picture = np.zeros((8, 10, 3), np.float32)
+    with Descent(START, 1) as descent:
+        descent.note(picture, {"total": 0.1})
+        picture += 1
+    assert descent.picture.max() == 0 and descent.stages[1].max() == 0
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["total", "style"])
+def test_a_loss_that_is_no_number_ends_it(capsys, loss, name):
+    with Descent(START, 5) as descent:
+        descent.note(START * 0.5, {"total": 0.4, "style": 0.2})
+        descent.note(START * 0.1, {"total": 0.3, "style": 0.2, name: loss})
+        raise AssertionError("not reached")
+    assert not descent.is_complete and descent.picture.max() == 0.25
+    assert "smaller weights" in capsys.readouterr().out
+
+
+def test_an_interrupt_before_anything_keeps_the_start(capsys):
+    with Descent(START, 5) as descent:
+        raise KeyboardInterrupt
+    assert descent.picture.max() == 0.5 and "Interrupted" in capsys.readouterr().out
+
+
+def test_other_errors_are_not_swallowed():
+    with pytest.raises(ZeroDivisionError), Descent(START, 5):
+        1 / 0  # noqa: B018
+
+
+def test_stages_reach_from_the_first_to_the_last_and_are_few():
+    descent = run(list(np.linspace(1, 0.1, 100)), keep=10)
+    assert list(descent.stages)[0] == 1 and list(descent.stages)[-1] == 100 and len(descent.stages) <= 12
+
+
+def test_a_report_takes_the_place_of_the_line(capsys):
+    reports = []
+    run([0.4, 0.2], report=lambda text, fraction, picture: reports.append((text, fraction, picture.shape)))
+    assert [fraction for _, fraction, _ in reports] == [0.5, 1.0] and reports[0][2] == START.shape
+    assert capsys.readouterr().out == ""
+
+
+def test_a_report_that_stops_is_an_interrupt(capsys):
+    def stop(text, fraction, picture):
+        raise KeyboardInterrupt
+
+    descent = run([0.4, 0.2], report=stop)
+    assert not descent.is_complete and len(descent.history) == 1 and descent.picture.max() == np.float32(0.4)
+
+
+def test_the_slider_swaps_the_picture():
+    descent = run([0.9, 0.5, 0.2])
+    slider = StageSlider(descent.stages)
+    assert slider.slider.value == 3
+    last = slider.image.value
+    slider.slider.value = 1
+    assert slider.image.value != last and slider.image.value == images.png_bytes(descent.stages[1])
+
+
+def test_what_is_shown_has_a_text_for_those_who_cannot_see_it():
+    shown = strip({"first": START, "second": START}, "Two greys")
+    assert shown.alt == "Two greys. 2 pictures: first, second" and shown.data.startswith(b"\x89PNG")
+    assert "Lines: a" in chart({"a": ([1, 2], [3, 4])}, "x", "y", "Rises").alt
+    assert run([0.9, 0.2]).strip(2, "Falls").alt.startswith("Falls")
+
+
+def test_the_table_has_a_row_a_picture():
+    lines = loss_table({"a": {"style": 0.5, "total": 1}, "b": {"style": 2, "total": 3}}, "picture").data.splitlines()
+    assert lines == ["| picture | style | total |", "|---|--:|--:|", "| a | 0.5 | 1 |", "| b | 2 | 3 |"]
+
+
+def test_shuffled_squares_are_the_same_squares_elsewhere():
+    picture = np.arange(6 * 9 * 3, dtype=np.float32).reshape(6, 9, 3)
+    shuffled = images.shuffle_squares(picture, 2, seed=0)
+    assert shuffled.shape == (6, 8, 3)
+    np.testing.assert_array_equal(np.sort(shuffled.ravel()), np.sort(picture[:, :8].ravel()))
+    squares = {picture[r : r + 2, c : c + 2].tobytes() for r in (0, 2, 4) for c in (0, 2, 4, 6)}
+    assert {shuffled[r : r + 2, c : c + 2].tobytes() for r in (0, 2, 4) for c in (0, 2, 4, 6)} == squares
+    assert not np.array_equal(shuffled, picture[:, :8])
+    with pytest.raises(UserError, match="no squares of 7"):
+        images.shuffle_squares(picture, 7, seed=0)
+
+
+def test_the_first_net_that_can_be_had_is_loaded(monkeypatch, capsys):
+    loaded = []
+    monkeypatch.setattr(backbones, "load", loaded.append)
+    for present in ({"vgg19", "vgg16"}, {"vgg16"}, set()):
+        monkeypatch.setattr(backbones, "_can_be_had", lambda name, present=present: name in present)
+        backbones.load_first("vgg19", "vgg16")
+    assert loaded == ["vgg19", "vgg16", "vgg19"]
