@@ -1,7 +1,6 @@
 """The picture explorer: sliders, a button that runs slow work beside the kernel's own thread, and pictures."""
 
 import html
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from math import floor, log10
 
 import ipywidgets
 import numpy as np
-from tqdm import tqdm
+from IPython.display import HTML, display
 
 from helpers.errors import UserError
 from helpers.images import load_picture, picture_from_bytes, png_bytes
@@ -255,18 +254,26 @@ def _button(description: str, name: str, action: Callable[[], object], **options
 
 
 def progress_bar(name: str) -> Callable[..., None]:
-    """Return a `report` for work outside the explorer: it draws one line with a bar, the seconds and the text."""
-    bar = tqdm(
-        total=1.0, desc=name, file=sys.stdout, bar_format="{desc}: {percentage:3.0f}%|{bar:30}| {elapsed}{postfix}"
-    )
+    """Return a `report` for work outside the explorer: one bar that is redrawn in place, with the text and the seconds.
+
+    Not tqdm's: written to a page, that leaves a line for each step, or a widget that shows nothing without a kernel.
+    """
+    started = time.perf_counter()
+    shown = [started]
+    handle = display(_bar(name, "", 0.0, 0.0), display_id=True)
 
     def report(text: str, fraction: float, picture: np.ndarray | None = None) -> None:
-        bar.set_postfix_str(text, refresh=False)
-        bar.update(min(1.0, fraction) - bar.n)
-        if fraction >= 1:
-            bar.close()
+        now = time.perf_counter()
+        if handle is not None and (fraction >= 1 or now - shown[0] >= SECONDS_BETWEEN_PICTURES):
+            shown[0] = now
+            handle.update(_bar(name, text, fraction, now - started))
 
     return report
+
+
+def _bar(name: str, text: str, fraction: float, seconds: float) -> HTML:
+    said = html.escape(f"{name}: {min(1.0, fraction):.0%}, {seconds:.0f} s {text and f'({text})'}")
+    return HTML(f"<progress value='{fraction:.3f}' max='1' aria-label='{html.escape(name)}'></progress> {said}")
 
 
 def sliders(*, seed: int | None = None, **ranges: tuple) -> dict[str, ipywidgets.Widget]:
