@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -97,79 +97,83 @@ def step(sizes: Sizes) -> list[Row]:
     return [rate_row(f"style transfer, steps at {height}x{width}", "per second", *rates, "2.4", [remark])]
 
 
-@dataclass
 class Race:
-    """Seconds and losses of SGD (all steps) and of several runs of L-BFGS."""
+    """L-BFGS, SGD and the recipe's step in turn, in small portions, so that other work on the machine hits all alike.
 
-    sgd_seconds: float
-    goal: float
-    runs: list[Descent]
+    Attributes:
+        reached: (loss, seconds) of L-BFGS at each of its evaluations; seconds are its own only.
+        sgd_seconds, goal: SGD's own seconds, and the loss at its last step.
+        recipe_seconds: of each step of the recipe that was timed.
+    """
 
-    def reached(self) -> list[tuple[float, int]]:
-        """Return, for each run of L-BFGS that got there, the seconds and the evaluations to the goal."""
-        found = []
-        for run in self.runs:
-            hits = [place for place, record in enumerate(run.history) if record["total"] <= self.goal]
-            found += [(run.history[hits[0]]["seconds"], hits[0] + 1)] if hits else []
-        return found
+    def __init__(self, task: Task, sizes: Sizes) -> None:
+        self.task, self.sizes = task, sizes
+        self.picture, self.done, self.goal = task.content, 0, np.inf
+        self.sgd_seconds, self.seconds, self.recipe_seconds = 0.0, 0.0, []
+        self.reached: list[tuple[float, float]] = []
+
+    def run(self) -> None:
+        task, count = self.task, self.sizes.race_evaluations
+        given = (task.objective, task.targets, task.weights, task.content, count)
+        self.descent = Descent(task.content, count, report=self._turn)
+        self._resumed = time.perf_counter()
+        with self.descent:
+            task.notebook.minimise(*given, self.descent)
+        _stop_if_interrupted(self.descent)
+        while self.done < self.sizes.style_steps:  # L-BFGS may end before its budget does
+            self._follow(self.sizes.style_steps - self.done)
+
+    def _turn(self, text: str, fraction: float, picture: np.ndarray) -> None:
+        """Stop L-BFGS's clock after an evaluation, let the two others run for a while, and start it again."""
+        self.seconds += time.perf_counter() - self._resumed
+        self.reached.append((self.descent.history[-1]["total"], self.seconds))
+        self._follow(round(fraction * self.sizes.style_steps) - self.done)
+        if len(self.reached) % 5 == 1:
+            self.recipe_seconds.append(seconds_of(self.task.recipe_step))
+            say(f"SGD {self.goal:.5g} after {self.sgd_seconds:.0f} s, L-BFGS {text} after {self.seconds:.0f} s")
+        self._resumed = time.perf_counter()
+
+    def _follow(self, steps: int) -> None:
+        """Take SGD's next steps, its rate where it was left."""
+        if steps <= 0:
+            return
+        task, rate = self.task, 100 / 255**2 * 0.96 ** (self.done / 100)
+        schedule = keras.optimizers.schedules.ExponentialDecay(rate, decay_steps=100, decay_rate=0.96)
+        descent = Descent(self.picture, steps, report=lambda *_, **__: None)
+        optimizer = keras.optimizers.SGD(schedule)
+        with descent:
+            given = (task.objective, task.targets, task.weights, self.picture, steps)
+            self.picture = task.notebook.follow_gradient(*given, optimizer, descent)
+        _stop_if_interrupted(descent)
+        self.done += steps
+        if descent.history:
+            self.sgd_seconds += descent.history[-1]["seconds"]
+            self.goal = descent.history[-1]["total"]
+
+
+def _stop_if_interrupted(descent: Descent) -> None:
+    """A descent keeps its picture when it is interrupted, and goes on; a measurement ends."""
+    if not descent.is_complete:
+        raise KeyboardInterrupt
 
 
 def optimisers(sizes: Sizes) -> list[Row]:
     """Return the rows of seconds to the loss of the recipe's SGD: with targets measured once, and as printed."""
     task = Task(sizes.race_height)
     task.our_step(), task.recipe_step()  # traced before the clock runs
-    recipe_seconds: list[float] = []
-    race = run_race(task, sizes, lambda: recipe_seconds.append(seconds_of(task.recipe_step)))
-    reached, height, width = race.reached(), *task.content.shape[:2]
-    seconds = [seconds for seconds, _ in reached] or [run.history[-1]["seconds"] for run in race.runs]
-    ours, printed = statistics.median(seconds), sizes.style_steps * statistics.median(recipe_seconds)
-    goal = (
+    race = Race(task, sizes)
+    race.run()
+    hits = [place for place, (loss, _) in enumerate(race.reached) if loss <= race.goal]
+    ours = race.reached[hits[0] if hits else -1][1]
+    printed = sizes.style_steps * statistics.median(race.recipe_seconds)
+    height, width, _ = task.content.shape
+    job = (
         f"style transfer, {height}x{width}: seconds to a loss of {race.goal:.4g}, that of {sizes.style_steps} SGD steps"
     )
-    remark = f"L-BFGS: {', '.join(str(count) for _, count in reached) or 'no'} evaluations; {task.network.name}."
-    note = f"{len(recipe_seconds)} steps were timed (median {statistics.median(recipe_seconds):.3f} s), not all."
+    remark = f"L-BFGS: {hits[0] + 1 if hits else 'no'} evaluations, with {task.network.name}; the three took turns."
+    note = f"{len(race.recipe_seconds)} steps of the recipe were timed (median {printed / sizes.style_steps:.2f} s)."
+    rows = (("same targets", race.sgd_seconds, "15", remark), ("three images a step", printed, "40", note))
     return [
-        Row(
-            f"{goal}, same targets",
-            "s",
-            race.sgd_seconds,
-            ours,
-            tuple(race.sgd_seconds / each for each in seconds if reached),
-            "15",
-            bool(reached),
-            [remark],
-        ),
-        Row(
-            f"{goal}, three images a step",
-            "s",
-            printed,
-            ours,
-            tuple(printed / each for each in seconds if reached),
-            "40",
-            bool(reached),
-            [note],
-        ),
+        Row(f"{job}, {way}", "s", theirs, ours, (theirs / ours,) if hits else (), goal, bool(hits), [text])
+        for way, theirs, goal, text in rows
     ]
-
-
-def run_race(task: Task, sizes: Sizes, between: Callable[[], object]) -> Race:
-    """Run SGD in as many stretches as there are repeats, and after each a whole L-BFGS: other work hits both."""
-    given, silent = (task.objective, task.targets, task.weights), lambda *_, **__: None
-    picture, seconds, runs = task.content, 0.0, []
-    for repeat in range(sizes.repeats):
-        done = sizes.style_steps * repeat // sizes.repeats
-        count = sizes.style_steps * (repeat + 1) // sizes.repeats - done
-        decayed = 100 / 255**2 * 0.96 ** (done / 100)  # as if it had not been interrupted
-        rate = keras.optimizers.schedules.ExponentialDecay(decayed, decay_steps=100, decay_rate=0.96)
-        optimizer, sgd = keras.optimizers.SGD(rate), Descent(picture, count, report=silent)
-        with sgd:
-            picture = task.notebook.follow_gradient(*given, picture, count, optimizer, sgd)
-        seconds, goal = seconds + sgd.history[-1]["seconds"], sgd.history[-1]["total"]
-        say(f"SGD: {goal:.5g} after {seconds:.0f} s")
-        runs.append(Descent(task.content, sizes.race_evaluations, report=silent))
-        with runs[-1]:
-            task.notebook.minimise(*given, task.content, sizes.race_evaluations, runs[-1])
-        say(f"L-BFGS: {runs[-1].best:.5g} after {runs[-1].history[-1]['seconds']:.0f} s")
-        for _ in range(4):
-            between()
-    return Race(seconds, goal, runs)

@@ -100,9 +100,12 @@ class Descent:
     def _summary(self) -> str:
         return f"{self.name}: loss {self.history[0]['total']:.4g} → {self.best:.4g}" if self.history else self.name
 
-    def curve(self, name: str = "total", over: str = "seconds") -> tuple[list[float], list[float]]:
-        """Return (x, y) of one loss over "seconds" or over "evaluations", for `plotting.curves`."""
+    def curve(
+        self, name: str = "total", over: str = "seconds", lowest: bool = False
+    ) -> tuple[list[float], list[float]]:
+        """Return (x, y) of one loss, or of its `lowest` value so far, over "seconds" or over "evaluations"."""
         y = [record[name] for record in self.history]
+        y = np.minimum.accumulate(y).tolist() if lowest and y else y
         return [record[over] for record in self.history] if over == "seconds" else list(range(1, len(y) + 1)), y
 
     def strip(self, count: int, title: str) -> Image:
