@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,7 +77,7 @@ def our_dream(backbone: backbones.Backbone, picture: np.ndarray, steps: int, as_
     normalise, length = notebook.unit_length, RATE / 2  # the notebook's pictures have half the book's range
     if as_the_book:
         notebook.images = SimpleNamespace(resize=lambda values, *size: tf.image.resize(values, size).numpy())
-        backbone = replace(backbone, preprocessing=images.Preprocessing("none", _same, _same))
+        backbone = replace(backbone, preprocessing=images.Preprocessing("book", _from_books_range(backbone), _same))
         normalise, length, picture = _books_length, RATE, picture * 2 - 1
     gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["second edition"]))
     settings = {"step": length, "normalise": normalise}
@@ -86,6 +87,12 @@ def our_dream(backbone: backbones.Backbone, picture: np.ndarray, steps: int, as_
 
 def _same(values):
     return values
+
+
+def _from_books_range(backbone: backbones.Backbone) -> Callable:
+    """Return what turns [-1, 1] into what the net takes: for InceptionV3, nothing."""
+    preprocess = backbone.preprocessing.preprocess
+    return _same if backbone.preprocessing is images.INCEPTION else lambda values: preprocess(values / 2 + 0.5)
 
 
 def _books_length(gradient: np.ndarray) -> np.ndarray:
@@ -147,8 +154,7 @@ def _in_books_range(backbone: backbones.Backbone) -> keras.Model:
     if backbone.preprocessing is images.INCEPTION:
         return backbone.model
     entrance = keras.Input((None, None, 3))
-    preprocess = backbone.preprocessing.preprocess
-    values = keras.layers.Lambda(lambda values: preprocess(values / 2 + 0.5))(entrance)
+    values = keras.layers.Lambda(_from_books_range(backbone))(entrance)
     names = list(backbone.presets.dream["second edition"])
     seen = backbones.features(backbone, names)(values)
     outputs = [keras.layers.Identity(name=name)(seen[name]) for name in names]
