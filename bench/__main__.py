@@ -82,7 +82,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         type=float,
         help="of the book's seconds that our character model may take, tried in turn until it has the book's loss",
     )
-    parser.add_argument("--character-batch", type=int, help="windows in our batch of characters (default 64)")
+    parser.add_argument("--character-batch", type=int, help="windows in our batch of characters (default 32)")
     return parser.parse_args(arguments)
 
 
