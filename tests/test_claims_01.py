@@ -127,7 +127,7 @@ def test_choose_draws_from_the_reweighted_distribution(temperature):
 
 @pytest.mark.parametrize("symbols", [1, 127, 128, 129, 1_000])
 def test_draw_takes_the_first_symbol_at_which_the_running_total_passes_the_number(symbols):
-    logits = np.random.default_rng(symbols).normal(size=(1, symbols)).astype(np.float32) * 2
+    logits = np.random.default_rng(symbols).normal(size=(1, symbols)).astype(np.float32) * 2 - 9
     uniform = np.linspace(0, 1, 3_000, endpoint=False).astype(np.float32)
     drawn = nb.draw(tf.tile(tf.constant(logits), (3_000, 1)), tf.constant(uniform)).numpy()
     probabilities = np.exp(logits[0].astype(np.float64))
@@ -138,7 +138,7 @@ def test_draw_takes_the_first_symbol_at_which_the_running_total_passes_the_numbe
 
 def test_draw_never_takes_what_has_no_probability():
     logits = np.full((2, 300), -1e9, np.float32)
-    logits[0, [0, 200]], logits[1, [131, 255]] = [0, -3], [5, 5]
+    logits[0, [0, 200]], logits[1, [131, 255]] = [0, -3], [-5, -5]
     uniform = np.concatenate([[0, np.nextafter(np.float32(1), np.float32(0))], np.linspace(0, 0.99999, 2_000)])
     for row, allowed in enumerate([{0, 200}, {131, 255}]):
         drawn = nb.draw(tf.tile(tf.constant(logits[row : row + 1]), (2_002, 1)), tf.constant(uniform, tf.float32))
