@@ -36,6 +36,7 @@ class Sizes:
     context: int = 100
     word_batch: int = 64
     recipe_words: int = 20  # that the book's loop writes for each temperature in one repeat
+    our_texts: int = 10  # of a whole context in each of five streams, so that one repeat takes about a second
     word_steps: int = 3  # training steps in one repeat
     seconds: float = 120.0  # of training, before both Transformers are scored
     dream_height: int = 300
@@ -61,6 +62,7 @@ SMALL = Sizes(
     context=12,
     word_batch=4,
     recipe_words=1,
+    our_texts=1,
     word_steps=1,
     seconds=0.5,
     dream_height=150,

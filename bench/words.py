@@ -90,10 +90,11 @@ def writing(sizes: Sizes) -> list[Row]:
         recipes.write_words(book, task.padding_vectorizer, PROMPT, sizes.recipe_words, TEMPERATURES)
 
     def we_write() -> None:
-        task.notebook.write_words(model, step, task.vocabulary, prompt_ids, length, TEMPERATURES)
+        for seed in range(sizes.our_texts):
+            task.notebook.write_words(model, step, task.vocabulary, prompt_ids, length, TEMPERATURES, seed)
 
     say("writing words")
-    counts = sizes.recipe_words * len(TEMPERATURES), length * len(TEMPERATURES)
+    counts = sizes.recipe_words * len(TEMPERATURES), length * len(TEMPERATURES) * sizes.our_texts
     rates = interleaved_rates((book_writes, counts[0]), (we_write, counts[1]), sizes.repeats)
     flop = 2 * sizes.context * multiply_adds(book), 2 * multiply_adds(model, tied=model.tokens.count_params())
     remark = f"arithmetic a word: {flop[0] / 1e6:,.0f} MFLOP (all positions) and {flop[1] / 1e6:.1f} MFLOP (one)."

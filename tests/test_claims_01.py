@@ -113,6 +113,8 @@ def test_choose_is_greedy_at_zero_in_its_own_stream_only():
     temperature = tf.constant([0.0, 5.0] * 200)
     drawn = nb.choose(logits, temperature, np.random.default_rng(1).random(400, np.float32)).numpy()
     assert (drawn[::2] == 0).all() and len(set(drawn[1::2])) > 6
+    close = tf.constant([[3.0, 3.000001, -1e9]] * 50)  # neighbours in float32
+    assert (nb.choose(close, tf.zeros(50), np.linspace(0, 0.99, 50, dtype=np.float32)).numpy() == 1).all()
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 1.5])
@@ -161,7 +163,7 @@ def test_tempered_logits_are_finite_at_any_temperature():
     logits = tf.constant([[1e4, -1e4, 0.0]] * 4)
     tempered = nb.temper(logits, tf.constant([0.0, 1e-6, 1e-3, 1e9])).numpy()
     assert np.isfinite(tempered).all() and (tempered.max(axis=-1) == 0).all()
-    for row, temperature in zip(tempered[:3], [1e-6, 1e-6, 1e-3], strict=True):
+    for row, temperature in zip(tempered[:3], [1e-12, 1e-6, 1e-3], strict=True):
         np.testing.assert_allclose(row, [0, -2e4 / temperature, -1e4 / temperature], rtol=1e-5)
     np.testing.assert_allclose(tf.nn.softmax(tempered[3]), 1 / 3, atol=0.01)
 
