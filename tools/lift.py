@@ -104,6 +104,7 @@ def _free_names(node: ast.stmt) -> set[str]:
     read = {part.id for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
     bound = {part.id for part in inside if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
     bound |= {part.arg for part in inside if isinstance(part, ast.arg)}
+    bound |= {part.name for part in inside if isinstance(part, ast.ExceptHandler) and part.name}
     bound |= {part.name for part in inside if isinstance(part, ast.FunctionDef | ast.ClassDef) and part is not node}
     return read - bound - set(dir(builtins))
 
