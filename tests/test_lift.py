@@ -65,6 +65,6 @@ def test_autograph_translates_lifted_loops(write_notebook):
 
 
 def test_the_name_of_a_caught_error_is_no_value_of_the_notebook(write_notebook):
-    careful = "def careful():\n    try:\n        return 1 / 0\n    except ZeroDivisionError as error:\n        return str(error)"
+    careful = "def careful():\n  try:\n    return 1 / 0\n  except ZeroDivisionError as error:\n    return str(error)"
     notebook = write_notebook("01_error", careful, "error = open('x').read()")
     assert lift(notebook, "careful").careful() == "division by zero"
