@@ -30,7 +30,11 @@ def recipe_objective(network: backbones.Backbone, content: np.ndarray, style: np
     """
     height, width, _ = content.shape
     extract = keras.Model(network.model.input, {layer.name: layer.output for layer in network.model.layers[1:]})
-    still = [tf.constant(network.preprocessing.preprocess(picture)[None]) for picture in (content, style)]
+    preprocess = network.preprocessing.preprocess
+    still = [tf.constant(preprocess(picture)[None]) for picture in (content, style)]
+    # The book's variation belongs to VGG's range, in which black and white are 255 apart; here it is 1 for VGG.
+    black, white = (preprocess(np.full((1, 1, 3), value, np.float32)) for value in (0, 1))
+    variation_unit = (255 / float((white - black)[0, 0, 0])) ** 2.5
 
     def summed_gram(activations):
         rows = tf.reshape(tf.transpose(activations, (2, 0, 1)), (tf.shape(activations)[-1], -1))
@@ -46,7 +50,7 @@ def recipe_objective(network: backbones.Backbone, content: np.ndarray, style: np
             loss += share * tf.reduce_sum(tf.square(difference)) / (4.0 * 3**2 * float(height * width) ** 2)
         down = tf.square(picture[:, :-1, :-1] - picture[:, 1:, :-1])
         right = tf.square(picture[:, :-1, :-1] - picture[:, :-1, 1:])
-        return loss + 1e-6 * tf.reduce_sum(tf.pow(down + right, 1.25))
+        return loss + 1e-6 * variation_unit * tf.reduce_sum(tf.pow(down + right, 1.25))
 
     @tf.function
     def objective(picture):
