@@ -11,7 +11,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from helpers.errors import UserError
@@ -40,9 +41,42 @@ def archive_members(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
     try:
         yield from members(path, wanted)
     except _BROKEN as error:
-        raise UserError(
-            f"{path} is not a whole archive ({error or type(error).__name__}). Delete it and get it again."
-        ) from error
+        raise _not_whole(path, error) from error
+
+
+@contextmanager
+def zip_reader(path: Path, pattern: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """Open a .zip archive to read some of its members, in any order.
+
+    Args:
+        path: the archive, told by its content.
+        pattern: regular expression for whole member names, as for `archive_members`.
+
+    Yields:
+        The names that fit, in the archive's order, and a function from such a name to its content.
+
+    Raises:
+        UserError: as `archive_members`, when opening or when a member is read; a .tar.gz is no archive here.
+    """
+    path = Path(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except _BROKEN as error:
+        raise _not_whole(path, error) from error
+    with archive:
+        members = _wanted_of_zip(archive, path, re.compile(pattern))
+
+        def read(name: str) -> bytes:
+            try:
+                return archive.read(members[name])
+            except _BROKEN as error:
+                raise _not_whole(path, error) from error
+
+        yield list(members), read
+
+
+def _not_whole(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} is not a whole archive ({error or type(error).__name__}). Delete it and get it again.")
 
 
 def _tar_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
@@ -62,15 +96,21 @@ def _tar_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
 
 
 def _zip_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
-    total = 0
     with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            total += member.file_size
-            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
-            name = _checked_name(path, member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), total)
-            if not member.is_dir() and wanted.fullmatch(name):
-                _check_size(path, name, member.file_size)
-                yield name, archive.read(member)
+        for name, member in _wanted_of_zip(archive, path, wanted).items():
+            yield name, archive.read(member)
+
+
+def _wanted_of_zip(archive: zipfile.ZipFile, path: Path, wanted: re.Pattern) -> dict[str, zipfile.ZipInfo]:
+    total, members = 0, {}
+    for member in archive.infolist():
+        total += member.file_size
+        kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
+        name = _checked_name(path, member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), total)
+        if not member.is_dir() and wanted.fullmatch(name):
+            _check_size(path, name, member.file_size)
+            members[name] = member
+    return members
 
 
 def _checked_name(path: Path, name: str, is_plain: bool, total: int) -> str:

@@ -1,0 +1,272 @@
+"""CelebA: photographs of faces with 40 attributes each (Liu et al., 2015), or drawn faces where it cannot be had.
+
+The photographs show real people, and the attributes are what annotators thought they saw.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from helpers import sources
+from helpers.archives import zip_reader
+from helpers.drawn_faces import draw_faces
+from helpers.errors import UserError
+
+PICTURES = "img_align_celeba"
+TABLE = "list_attr_celeba.txt"
+WIDTH, HEIGHT = 178, 218  # pixels of an official picture; others of this shape serve, whatever their size
+CENTRE_ROW = 121  # of HEIGHT: half-way from brow to mouth. The eyes are at about 112, the mouth at 152
+OFFICIAL_COUNT, OFFICIAL_TRAIN, OFFICIAL_TEST = 202_599, 162_770, 182_638  # pictures; last of train, first of test
+LARGEST_TEST = 20_000
+BROKEN_SHARE = 0.1  # of a part's pictures; a copy with more broken ones than this is refused
+STANDIN_FACES = {"train": 9_000, "test": 1_000}
+STANDIN_SEEDS = {"train": 1, "test": 2}
+_MEMBERS = rf"(?:.*/)?{PICTURES}/(\d{{6}}\.jpg)"
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Pictures of faces and what is to be seen on them.
+
+    `train_images`, `test_images`: uint8 `(n, size, size, 3)`, RGB in 0–255.
+    `train_attributes`, `test_attributes`: int8 `(n, A)`, 1 where the face has the attribute, else -1.
+    `attribute_names`: the A names, in the order of the columns.
+    `train_names`, `test_names`: the file of each picture.
+    `is_real` is False for a stand-in; `source` is the line that was printed.
+    """
+
+    train_images: np.ndarray
+    test_images: np.ndarray
+    train_attributes: np.ndarray
+    test_attributes: np.ndarray
+    attribute_names: list[str]
+    train_names: list[str]
+    test_names: list[str]
+    is_real: bool
+    source: str
+
+    def has(self, attribute: str, part: str = "train") -> np.ndarray:
+        """Return bool `(n,)`: which faces of a part ("train" or "test") have an attribute, such as "Smiling".
+
+        Raises:
+            UserError: there is no such attribute, or no such part.
+        """
+        if part not in ("train", "test"):
+            raise UserError(f"there is no part {part!r} of the faces. Ask for 'train' or 'test'.")
+        if attribute not in self.attribute_names:
+            lower = {name.lower(): name for name in self.attribute_names}
+            near = difflib.get_close_matches(attribute.lower(), lower, n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(lower[name] for name in near)}?" if near else "There are:"
+            names = "" if near else f" {', '.join(self.attribute_names)}."
+            raise UserError(f"there is no attribute {attribute!r}. {hint}{names}")
+        table = self.train_attributes if part == "train" else self.test_attributes
+        return table[:, self.attribute_names.index(attribute)] > 0
+
+
+def load_faces(
+    train_limit: int | None = None, test_limit: int | None = None, size: int = 64, crop: float = 148 / 178
+) -> Faces:
+    """Load CelebA's aligned faces, each a square cut out around the face; only as many as wanted are read.
+
+    With all 202,599 pictures present the split is the official one: training up to 162,770, test from 182,638
+    (what lies between is CelebA's validation set, not used here). Of a smaller copy the last tenth by file
+    number (at least one picture, at most 20,000) is the test set; the same person may then be in both.
+
+    Args:
+        train_limit: the most training pictures wanted (the first by file number); None for all of them, which
+            is 2.0 GB of memory for the whole of CelebA at 64x64.
+        test_limit: likewise for the test pictures.
+        size: height and width of the pictures returned, in pixels.
+        crop: side of the square that is cut out, as a share of the picture's width, above 0 and at most 1. Its
+            centre is in the middle from left to right and at 121/218 of the height. It is resized to `size`,
+            smoothly (bilinear, antialiased when shrinking), never squashed.
+
+    Returns:
+        The faces, in the order of their file numbers. Broken pictures are left out, and one printed line names
+        them. The stand-in is 9,000 and 1,000 drawn faces unless a limit says otherwise.
+
+    Raises:
+        UserError: a limit, `size` or `crop` is out of range; the attribute table is missing, damaged or has no
+            row for a picture; pictures are of another shape than CelebA's, or more than a tenth of them broken;
+            or `NB_DATA=real` and there are none.
+    """
+    _check_arguments(train_limit, test_limit, size, crop)
+    lookup = sources.find("celeba")
+    if not lookup.paths:
+        return _standin_faces(train_limit, test_limit, size, lookup.note)
+    pictures = lookup.paths[0]
+    columns, rows = _read_table(pictures.parent / TABLE)
+    with _folder_reader(pictures) if pictures.is_dir() else _archive_reader(pictures) as (names, read):
+        _check_rows(names, rows, pictures)
+        train, test = _split(names, pictures)
+        train_images, train_names = _load_part(train, train_limit, read, size, crop, f"{pictures}, training part")
+        test_images, test_names = _load_part(test, test_limit, read, size, crop, f"{pictures}, test part")
+    split = "official split" if len(names) == OFFICIAL_COUNT else "the last tenth by number is for testing"
+    faces = Faces(
+        train_images,
+        test_images,
+        np.array([rows[name] for name in train_names], np.int8),
+        np.array([rows[name] for name in test_names], np.int8),
+        columns,
+        train_names,
+        test_names,
+        True,
+        f"CelebA: {len(train_names):,} training and {len(test_names):,} test faces, {size}x{size} ({split}), "
+        f"{lookup.note}.",
+    )
+    print(faces.source)
+    return faces
+
+
+def _check_arguments(train_limit: int | None, test_limit: int | None, size: int, crop: float) -> None:
+    for limit in (train_limit, test_limit):
+        if limit is not None and limit < 1:
+            raise UserError(f"a limit of {limit} faces leaves nothing to read. Give at least 1, or None for all.")
+    if size < 16:
+        raise UserError(f"faces of {size}x{size} pixels are too small. Ask for a size of at least 16.")
+    if not 0 < crop <= 1:
+        raise UserError(f"crop={crop:g} of the width cannot be cut out. Give more than 0 and at most 1.")
+
+
+def _standin_faces(train_limit: int | None, test_limit: int | None, size: int, reason: str) -> Faces:
+    counts = {"train": train_limit or STANDIN_FACES["train"], "test": test_limit or STANDIN_FACES["test"]}
+    train_images, train_attributes, columns = draw_faces(counts["train"], STANDIN_SEEDS["train"], size)
+    test_images, test_attributes, _ = draw_faces(counts["test"], STANDIN_SEEDS["test"], size)
+    train_names, test_names = ([f"drawn {part} {number}" for number in range(counts[part])] for part in counts)
+    line = (
+        f"Stand-in: {counts['train']:,} training and {counts['test']:,} test faces, {size}x{size}, drawn by this "
+        f"project, because {reason}. For the real data {sources.manifest()['celeba'].by_hand}."
+    )
+    print(line)
+    return Faces(
+        train_images, test_images, train_attributes, test_attributes, columns, train_names, test_names, False, line
+    )
+
+
+def _read_table(path: Path) -> tuple[list[str], dict[str, list[int]]]:
+    """Return the attributes' names and, by the picture's file name, its row of -1 and 1."""
+    mend = "Get the file again."
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}). Put {TABLE} beside the pictures; it comes from the same page."
+        ) from error
+    for number, line in enumerate(lines, 1):
+        try:
+            lines[number - 1] = line.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}, line {number:,}, is not UTF-8 text. {mend}") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if len(lines) < 3 or not lines[0].strip().isdecimal():
+        raise UserError(f"{path} does not begin with a count of pictures and a line of attribute names. {mend}")
+    columns = lines[1].split()
+    rows = {}
+    for number, line in enumerate(lines[2:], 3):
+        name, *values = line.split() or [""]
+        if len(values) != len(columns) or not {"1", "-1"}.issuperset(values):
+            raise UserError(
+                f"{path}, line {number:,}, is no row of a name and {len(columns)} values of 1 or -1: "
+                f"{line[:40]!r}. {mend}"
+            )
+        rows[name] = [1 if value == "1" else -1 for value in values]
+    if len(lines) - 2 != int(lines[0]) or len(rows) != len(lines) - 2:
+        raise UserError(
+            f"{path}, line 1, announces {int(lines[0]):,} pictures; there are rows for {len(rows):,}. {mend}"
+        )
+    return columns, rows
+
+
+def _check_rows(names: Sequence[str], rows: dict[str, list[int]], pictures: Path) -> None:
+    if missing := [name for name in names if name not in rows]:
+        raise UserError(
+            f"{pictures.parent / TABLE} has no row for {len(missing):,} of the pictures in {pictures}, "
+            f"{missing[0]} for one. Get both from the same place."
+        )
+
+
+@contextmanager
+def _archive_reader(path: Path) -> Iterator[tuple[list[str], Read]]:
+    """Yield the file names of the pictures in a zip archive, in order, and a function that reads one."""
+    with zip_reader(path, _MEMBERS) as (members, read):
+        by_name = {re.fullmatch(_MEMBERS, member)[1]: member for member in members}
+        yield sorted(by_name), lambda name: read(by_name[name])
+
+
+def _folder_reader(folder: Path):
+    """Likewise for a folder of pictures."""
+    names = sorted(path.name for path in folder.glob("[0-9]*.jpg") if re.fullmatch(r"\d{6}\.jpg", path.name))
+    return nullcontext((names, lambda name: (folder / name).read_bytes()))
+
+
+def _split(names: list[str], pictures: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the training pictures and of the test pictures, both in order."""
+    if len(names) == OFFICIAL_COUNT:
+        return names[:OFFICIAL_TRAIN], names[OFFICIAL_TEST - 1 :]
+    if len(names) < 2:
+        raise UserError(
+            f"{pictures} has {len(names)} pictures named like 000001.jpg in {PICTURES}/. "
+            "Give at least 2, one to train and one to test."
+        )
+    held_out = min(LARGEST_TEST, max(1, len(names) // 10))
+    return names[:-held_out], names[-held_out:]
+
+
+def _load_part(
+    names: list[str], limit: int | None, read: Read, size: int, crop: float, where: str
+) -> tuple[np.ndarray, list[str]]:
+    """Return the first `limit` pictures that are not broken, and their names."""
+    from tqdm.auto import tqdm
+
+    wanted = len(names) if limit is None else min(limit, len(names))
+    images, good, broken = np.empty((wanted, size, size, 3), np.uint8), [], []
+    # Nothing is shown of what is done within a second.
+    with tqdm(total=wanted, desc="CelebA", unit="face", leave=False, delay=1) as progress:
+        for name in names:
+            if len(good) == wanted:
+                break
+            picture = _face(read(name), size, crop, f"{where}: {name}")
+            if picture is None:
+                broken.append(name)
+                if len(broken) > BROKEN_SHARE * len(names):
+                    raise UserError(
+                        f"{where}: {len(broken):,} pictures or more are broken, {broken[0]} the first of them. "
+                        "Get it again."
+                    )
+                continue
+            images[len(good)] = picture
+            good.append(name)
+            progress.update()
+    if broken:
+        named = ", ".join(broken[:5]) + (" and others" if len(broken) > 5 else "")
+        print(f"{where}: {len(broken):,} broken pictures are left out ({named}).")
+    return images[: len(good)], good
+
+
+def _face(content: bytes, size: int, crop: float, where: str) -> np.ndarray | None:
+    """Return the square around a face, uint8 `(size, size, 3)`; None if the picture is broken."""
+    try:
+        with Image.open(BytesIO(content), formats=["JPEG"]) as image:
+            width, height = image.size
+            if abs(width - height * WIDTH / HEIGHT) > 1:
+                raise UserError(
+                    f"{where} is {width} wide and {height} high, not of the shape {WIDTH}x{HEIGHT} of CelebA's aligned "
+                    f"pictures. Use {PICTURES}.zip as it is published, or shrunk in proportion."
+                )
+            side, middle = crop * width, height * CENTRE_ROW / HEIGHT
+            box = ((width - side) / 2, middle - side / 2, (width + side) / 2, middle + side / 2)
+            return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box))
+    except UserError:
+        raise
+    except Exception:  # damaged files make Pillow's decoders raise errors of a dozen kinds
+        return None
