@@ -17,7 +17,7 @@ import numpy as np
 
 from helpers.errors import UserError
 
-BATCH = 32  # faces painted at a time; more of them leave the processor's cache
+BATCH = 16  # faces painted at a time; more of them leave the processor's cache
 
 SKIN = ((252, 226, 212), (240, 200, 172), (216, 164, 128), (172, 118, 84), (126, 82, 58), (90, 58, 42))
 HAIR = (  # black, blond, brown, grey: each from its darkest to its lightest
