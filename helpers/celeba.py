@@ -6,7 +6,7 @@ The photographs show real people, and the attributes are what annotators thought
 import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,13 +22,14 @@ from helpers.errors import UserError
 PICTURES = "img_align_celeba"
 TABLE = "list_attr_celeba.txt"
 WIDTH, HEIGHT = 178, 218  # pixels of an official picture; others of this shape serve, whatever their size
-CENTRE_ROW = 121  # of HEIGHT: half-way from brow to mouth. The eyes are at about 112, the mouth at 152
+# Of HEIGHT, as Karras et al. (2018, "Progressive growing of GANs") cut CelebA. Eyes are at about 112, mouths at 152.
+CENTRE_ROW = 121
 OFFICIAL_COUNT, OFFICIAL_TRAIN, OFFICIAL_TEST = 202_599, 162_770, 182_638  # pictures; last of train, first of test
 LARGEST_TEST = 20_000
-BROKEN_SHARE = 0.1  # of a part's pictures; a copy with more broken ones than this is refused
+BROKEN_ONE_IN = 10  # a copy with more broken pictures than one in so many is refused
 STANDIN_FACES = {"train": 9_000, "test": 1_000}
 STANDIN_SEEDS = {"train": 1, "test": 2}
-_MEMBERS = rf"(?:.*/)?{PICTURES}/(\d{{6}}\.jpg)"
+_MEMBERS = r"(?:.*/)?(\d{6}\.jpg)"
 
 Read = Callable[[str], bytes]
 
@@ -65,9 +66,9 @@ class Faces:
         if attribute not in self.attribute_names:
             lower = {name.lower(): name for name in self.attribute_names}
             near = difflib.get_close_matches(attribute.lower(), lower, n=3, cutoff=0.5)
-            hint = f"Did you mean {' or '.join(lower[name] for name in near)}?" if near else "There are:"
-            names = "" if near else f" {', '.join(self.attribute_names)}."
-            raise UserError(f"there is no attribute {attribute!r}. {hint}{names}")
+            meant = f"Did you mean {' or '.join(lower[name] for name in near)}?"
+            every = f"There are {', '.join(self.attribute_names)}."
+            raise UserError(f"there is no attribute {attribute!r}. {meant if near else every}")
         table = self.train_attributes if part == "train" else self.test_attributes
         return table[:, self.attribute_names.index(attribute)] > 0
 
@@ -104,9 +105,9 @@ def load_faces(
     if not lookup.paths:
         return _standin_faces(train_limit, test_limit, size, lookup.note)
     pictures = lookup.paths[0]
-    columns, rows = _read_table(pictures.parent / TABLE)
+    table = _read_table(pictures.parent / TABLE)
     with _folder_reader(pictures) if pictures.is_dir() else _archive_reader(pictures) as (names, read):
-        _check_rows(names, rows, pictures)
+        _check_rows(names, table, pictures)
         train, test = _split(names, pictures)
         train_images, train_names = _load_part(train, train_limit, read, size, crop, f"{pictures}, training part")
         test_images, test_names = _load_part(test, test_limit, read, size, crop, f"{pictures}, test part")
@@ -114,9 +115,9 @@ def load_faces(
     faces = Faces(
         train_images,
         test_images,
-        np.array([rows[name] for name in train_names], np.int8),
-        np.array([rows[name] for name in test_names], np.int8),
-        columns,
+        table.of(train_names),
+        table.of(test_names),
+        table.columns,
         train_names,
         test_names,
         True,
@@ -152,46 +153,60 @@ def _standin_faces(train_limit: int | None, test_limit: int | None, size: int, r
     )
 
 
-def _read_table(path: Path) -> tuple[list[str], dict[str, list[int]]]:
-    """Return the attributes' names and, by the picture's file name, its row of -1 and 1."""
-    mend = "Get the file again."
+@dataclass(frozen=True)
+class _Table:
+    """The attributes' names, the row of each picture by its file name, and int8 `(rows, A)` of -1 and 1."""
+
+    columns: list[str]
+    rows: dict[str, int]
+    values: np.ndarray
+
+    def of(self, names: Sequence[str]) -> np.ndarray:
+        return self.values[[self.rows[name] for name in names]]
+
+
+def _read_table(path: Path) -> _Table:
+    lines = _lines(path)
+    if len(lines) < 3 or not lines[0].strip().isdecimal():
+        raise UserError(f"{path} does not begin with a count of pictures and a line of attributes. Get it again.")
+    columns, rows = lines[1].split(), {}
+    values = np.empty((len(lines) - 2, len(columns)), np.int8)
+    for number, line in enumerate(lines[2:], 3):
+        name, *signs = line.split() or [""]
+        if len(signs) != len(columns) or not {"1", "-1"}.issuperset(signs):
+            raise UserError(
+                f"{path}, line {number:,}, is no name of a picture and {len(columns)} times 1 or -1: "
+                f"{line[:40]!r}. Get it again."
+            )
+        if name in rows:
+            raise UserError(f"{path}, line {number:,}, is a second row for {name}. Get it again.")
+        values[number - 3] = [1 if sign == "1" else -1 for sign in signs]
+        rows[name] = number - 3
+    if len(rows) != int(lines[0]):
+        raise UserError(f"{path}, line 1, says {int(lines[0]):,} pictures; {len(rows):,} rows follow. Get it again.")
+    return _Table(columns, rows, values)
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().rstrip().splitlines()
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}). Put {TABLE} beside the pictures; it comes from the same page."
         ) from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines):
         try:
-            lines[number - 1] = line.decode("utf-8-sig")
+            lines[number] = line.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}, line {number:,}, is not UTF-8 text. {mend}") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if len(lines) < 3 or not lines[0].strip().isdecimal():
-        raise UserError(f"{path} does not begin with a count of pictures and a line of attribute names. {mend}")
-    columns = lines[1].split()
-    rows = {}
-    for number, line in enumerate(lines[2:], 3):
-        name, *values = line.split() or [""]
-        if len(values) != len(columns) or not {"1", "-1"}.issuperset(values):
-            raise UserError(
-                f"{path}, line {number:,}, is no row of a name and {len(columns)} values of 1 or -1: "
-                f"{line[:40]!r}. {mend}"
-            )
-        rows[name] = [1 if value == "1" else -1 for value in values]
-    if len(lines) - 2 != int(lines[0]) or len(rows) != len(lines) - 2:
-        raise UserError(
-            f"{path}, line 1, announces {int(lines[0]):,} pictures; there are rows for {len(rows):,}. {mend}"
-        )
-    return columns, rows
+            raise UserError(f"{path}, line {number + 1:,}, is not UTF-8 text. Get it again.") from error
+    return lines
 
 
-def _check_rows(names: Sequence[str], rows: dict[str, list[int]], pictures: Path) -> None:
-    if missing := [name for name in names if name not in rows]:
+def _check_rows(names: Sequence[str], table: _Table, pictures: Path) -> None:
+    if missing := [name for name in names if name not in table.rows]:
         raise UserError(
-            f"{pictures.parent / TABLE} has no row for {len(missing):,} of the pictures in {pictures}, "
-            f"{missing[0]} for one. Get both from the same place."
+            f"{pictures.parent / TABLE} has no row for {len(missing):,} of the {len(names):,} pictures in {pictures}; "
+            f"{missing[0]} is the first. Get both from the same place."
         )
 
 
@@ -200,12 +215,14 @@ def _archive_reader(path: Path) -> Iterator[tuple[list[str], Read]]:
     """Yield the file names of the pictures in a zip archive, in order, and a function that reads one."""
     with zip_reader(path, _MEMBERS) as (members, read):
         by_name = {re.fullmatch(_MEMBERS, member)[1]: member for member in members}
+        if len(by_name) < len(members):
+            raise UserError(f"{path} has pictures of the same name in several folders. Keep those of {PICTURES}/ only.")
         yield sorted(by_name), lambda name: read(by_name[name])
 
 
-def _folder_reader(folder: Path):
-    """Likewise for a folder of pictures."""
-    names = sorted(path.name for path in folder.glob("[0-9]*.jpg") if re.fullmatch(r"\d{6}\.jpg", path.name))
+def _folder_reader(folder: Path) -> AbstractContextManager[tuple[list[str], Read]]:
+    """Return the same for a folder of pictures."""
+    names = sorted(path.name for path in folder.glob("*.jpg") if re.fullmatch(_MEMBERS, path.name))
     return nullcontext((names, lambda name: (folder / name).read_bytes()))
 
 
@@ -215,8 +232,8 @@ def _split(names: list[str], pictures: Path) -> tuple[list[str], list[str]]:
         return names[:OFFICIAL_TRAIN], names[OFFICIAL_TEST - 1 :]
     if len(names) < 2:
         raise UserError(
-            f"{pictures} has {len(names)} pictures named like 000001.jpg in {PICTURES}/. "
-            "Give at least 2, one to train and one to test."
+            f"{pictures} has {len(names)} pictures with names like 000001.jpg. "
+            "Give at least 2, one for training and one for testing."
         )
     held_out = min(LARGEST_TEST, max(1, len(names) // 10))
     return names[:-held_out], names[-held_out:]
@@ -238,11 +255,7 @@ def _load_part(
             picture = _face(read(name), size, crop, f"{where}: {name}")
             if picture is None:
                 broken.append(name)
-                if len(broken) > BROKEN_SHARE * len(names):
-                    raise UserError(
-                        f"{where}: {len(broken):,} pictures or more are broken, {broken[0]} the first of them. "
-                        "Get it again."
-                    )
+                _check_broken(broken, len(names), where)
                 continue
             images[len(good)] = picture
             good.append(name)
@@ -251,6 +264,13 @@ def _load_part(
         named = ", ".join(broken[:5]) + (" and others" if len(broken) > 5 else "")
         print(f"{where}: {len(broken):,} broken pictures are left out ({named}).")
     return images[: len(good)], good
+
+
+def _check_broken(broken: list[str], count: int, where: str) -> None:
+    if len(broken) * BROKEN_ONE_IN > count:
+        raise UserError(
+            f"{where}: {len(broken):,} of {count:,} pictures or more are broken, {broken[0]} the first. Get them again."
+        )
 
 
 def _face(content: bytes, size: int, crop: float, where: str) -> np.ndarray | None:

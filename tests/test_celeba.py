@@ -1,0 +1,390 @@
+"""The loader of CelebA: tiny copies in its layout everywhere, the real one where GENERATIVE_DATA_DIR has it."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import archives, celeba, sources
+from helpers.archives import zip_reader
+from helpers.celeba import load_faces
+from helpers.errors import UserError
+
+REAL_FOLDER = Path(os.environ.get("GENERATIVE_DATA_DIR", "") or "none")
+COLUMNS = ["Bangs", "Smiling", "Wearing_Hat"]
+SIZES = ((178, 218), (89, 109), (60, 73), (356, 436))  # (width, height): all of CelebA's shape, to the pixel
+COUNT = 30
+
+
+def jpeg(pixels: np.ndarray, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def plain(number: int, size: tuple[int, int] | None = None) -> bytes:
+    """Return a picture all of one colour, which tells its number."""
+    width, height = size or SIZES[number % len(SIZES)]
+    return jpeg(np.full((height, width, 3), (8 * number, 100, 255 - 8 * number), np.uint8))
+
+
+def signs(number: int) -> list[int]:
+    return [1 if number & bit else -1 for bit in (1, 2, 4)]
+
+
+def table(numbers=range(1, COUNT + 1), count: int | None = None) -> str:
+    """Return the text of an attribute table as CelebA's is laid out, in columns."""
+    numbers = list(numbers)
+    rows = [f"{number:06d}.jpg " + " ".join(f"{sign:2d}" for sign in signs(number)) for number in numbers]
+    return "\n".join([str(len(numbers) if count is None else count), " ".join(COLUMNS) + " ", *rows]) + "\n"
+
+
+def pictures(numbers=range(1, COUNT + 1)) -> dict[str, bytes]:
+    return {f"{number:06d}.jpg": plain(number) for number in numbers}
+
+
+@pytest.fixture
+def own_data(tmp_path, monkeypatch):
+    """A folder of the reader's own; no other has any data."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(folder))
+    monkeypatch.setenv("NB_DATA", "real")
+    monkeypatch.setenv("NB_OFFLINE", "1")
+    monkeypatch.setattr(sources.downloads, "user_cache", lambda: tmp_path / "none")
+    sources.manifest()
+    monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
+    return folder
+
+
+@pytest.fixture
+def write(own_data):
+    """Return a function that writes a copy (as a zip archive or as a folder) and its table, if there is one."""
+
+    def write(files: dict[str, bytes], text: str | bytes | None, packing: str = "zip") -> Path:
+        if packing == "folder":
+            path = own_data / "img_align_celeba"
+            path.mkdir()
+            for name, content in files.items():
+                (path / name).write_bytes(content)
+        else:
+            path = own_data / "img_align_celeba.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, content in files.items():
+                    archive.writestr(name if "/" in name else f"img_align_celeba/{name}", content)
+        if text is not None:
+            content = text if isinstance(text, bytes) else text.encode()
+            (own_data / "list_attr_celeba.txt").write_bytes(content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The number of pictures that have been decoded, as a list that grows."""
+    seen, face = [], celeba._face
+    monkeypatch.setattr(celeba, "_face", lambda *given: seen.append(given[-1]) or face(*given))
+    return seen
+
+
+@pytest.mark.parametrize("packing", ["zip", "folder"])
+def test_pictures_and_attributes_belong_together(write, packing, capsys):
+    files = pictures()
+    shuffled = {name: files[name] for name in sorted(files, key=lambda name: name[::-1])}
+    write(shuffled | {"000031.txt": b"by-catch", "._000001.jpg": b"?", "1.jpg": b"?"}, table(), packing)
+    faces = load_faces(size=32)
+    assert capsys.readouterr().out == faces.source + "\n"
+    assert faces.is_real and faces.attribute_names == COLUMNS
+    assert faces.train_names == [f"{number:06d}.jpg" for number in range(1, 28)]
+    assert faces.test_names == ["000028.jpg", "000029.jpg", "000030.jpg"]
+    assert faces.train_images.dtype == np.uint8 and faces.train_attributes.dtype == np.int8
+    assert faces.train_images.shape == (27, 32, 32, 3) and faces.test_images.shape == (3, 32, 32, 3)
+    for images, attributes, numbers in (
+        (faces.train_images, faces.train_attributes, range(1, 28)),
+        (faces.test_images, faces.test_attributes, range(28, 31)),
+    ):
+        colours = np.array([(8 * number, 100, 255 - 8 * number) for number in numbers])
+        assert np.abs(images - colours[:, None, None]).max() <= 3  # JPEG rounds
+        np.testing.assert_array_equal(attributes, [signs(number) for number in numbers])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_square_round_the_face_is_cut_out_and_not_squashed(write, size):
+    """A white square stands where one of 148 pixels round row 121 has to be cut out; in it, a black round pupil."""
+    width, height = size
+    row, column = np.mgrid[:height, :width] + 0.5
+    row, column = row * 218 / height - 121, column * 178 / width - 89
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[(np.abs(row) < 74) & (np.abs(column) < 74)] = 255
+    picture[np.hypot(row, column) < 37] = 0
+    write({"000001.jpg": jpeg(picture), "000002.jpg": jpeg(picture)}, table((1, 2)))
+    image = load_faces(size=64).train_images[0].mean(axis=-1)
+    assert image[[2, -3], 2:-2].min() > 200 and image[2:-2, [2, -3]].min() > 200
+    dark = image[4:-4, 4:-4] < 128
+    assert dark.any(axis=0).sum() == pytest.approx(32, abs=1) and dark.any(axis=1).sum() == pytest.approx(32, abs=1)
+    middle = np.argwhere(dark).mean(axis=0)
+    np.testing.assert_allclose(middle, 27.5, atol=0.6)
+    wider = load_faces(size=64, crop=1.0).train_images[0].mean(axis=-1)
+    assert (wider < 128)[32, 16:48].sum() == pytest.approx(64 * 74 / 178, abs=1.5)
+    assert wider[32, [2, -3]].max() < 50 and wider[[2, -3], 32].max() < 50 and wider[32, [9, -10]].min() > 200
+
+
+def test_shrinking_is_smooth(write):
+    """Stripes of one pixel become grey; taking every so many a pixel would leave them black and white."""
+    stripes = np.zeros((436, 356, 3), np.uint8)
+    stripes[:, ::2] = 255
+    write({f"{number:06d}.jpg": jpeg(stripes) for number in (1, 2)}, table((1, 2)))
+    assert np.ptp(load_faces(size=32).train_images.astype(int)) < 40
+
+
+def test_grey_pictures_become_rgb(write):
+    grey = jpeg(np.full((218, 178), 90, np.uint8))
+    write({"000001.jpg": grey, "000002.jpg": grey}, table((1, 2)))
+    assert (load_faces(size=16).train_images == 90).all()
+
+
+@pytest.mark.parametrize("packing", ["zip", "folder"])
+def test_with_limits_no_more_pictures_are_decoded_than_needed(write, decoded, packing):
+    write(pictures(), table(), packing)
+    faces = load_faces(train_limit=4, test_limit=2)
+    assert faces.train_names == [f"{number:06d}.jpg" for number in range(1, 5)]
+    assert faces.test_names == ["000028.jpg", "000029.jpg"]
+    assert len(faces.train_images) == len(faces.train_attributes) == 4
+    assert len(decoded) == 6
+    assert len(load_faces(train_limit=1_000, test_limit=1_000).train_images) == 27
+
+
+def test_the_last_tenth_is_for_testing_and_never_more_than_the_most(write, monkeypatch):
+    write({f"{number:06d}.jpg": plain(1) for number in range(1, 20)}, table(range(1, 20)))
+    assert load_faces().test_names == ["000019.jpg"]
+    monkeypatch.setattr(celeba, "LARGEST_TEST", 2)
+    (sources.local_folders()[0] / "img_align_celeba.zip").unlink()
+    write(pictures(), table())
+    assert load_faces().test_names == ["000029.jpg", "000030.jpg"]
+
+
+def test_a_table_of_more_pictures_than_there_are_serves(write):
+    write(pictures((2, 5, 9)), table())
+    faces = load_faces()
+    assert faces.train_names == ["000002.jpg", "000005.jpg"]
+    np.testing.assert_array_equal(faces.test_attributes, [signs(9)])
+
+
+def test_the_whole_of_celeba_is_split_as_its_makers_did(write, monkeypatch):
+    monkeypatch.setattr(celeba, "OFFICIAL_COUNT", COUNT)
+    monkeypatch.setattr(celeba, "OFFICIAL_TRAIN", 20)
+    monkeypatch.setattr(celeba, "OFFICIAL_TEST", 26)
+    write(pictures(), table())
+    faces = load_faces()
+    assert faces.train_names[-1] == "000020.jpg" and len(faces.train_names) == 20
+    assert faces.test_names[0] == "000026.jpg" and len(faces.test_names) == 5
+    assert "official split" in faces.source
+
+
+def test_the_official_boundaries():
+    """From CelebA's list_eval_partition.txt: 162,770 for training, 19,867 for validation, 19,962 for testing."""
+    names = [f"{number:06d}.jpg" for number in range(1, 202_600)]
+    train, test = celeba._split(names, Path("x"))
+    assert (train[0], train[-1], len(train)) == ("000001.jpg", "162770.jpg", 162_770)
+    assert (test[0], test[-1], len(test)) == ("182638.jpg", "202599.jpg", 19_962)
+    train, test = celeba._split(names[:-1], Path("x"))
+    assert len(test) == 20_000 and len(train) == 182_598
+
+
+@pytest.mark.parametrize("broken", ["cut", "text", "empty", "png"])
+@pytest.mark.parametrize("packing", ["zip", "folder"])
+def test_broken_pictures_are_left_out_and_named(write, broken, packing, capsys):
+    png = io.BytesIO()
+    Image.new("RGB", (178, 218)).save(png, "PNG")
+    whole = jpeg(np.random.default_rng(1).integers(0, 255, (218, 178, 3), dtype=np.uint8))
+    content = {"cut": whole[: len(whole) // 2], "text": b"<html>", "empty": b"", "png": png.getvalue()}[broken]
+    write(pictures() | {"000003.jpg": content}, table(), packing)
+    faces = load_faces(train_limit=5)
+    assert faces.train_names == [f"{number:06d}.jpg" for number in (1, 2, 4, 5, 6)]
+    np.testing.assert_array_equal(faces.train_attributes, [signs(number) for number in (1, 2, 4, 5, 6)])
+    assert np.abs(faces.train_images[2, 0, 0].astype(int) - (32, 100, 223)).max() <= 3
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "1 broken pictures are left out (000003.jpg)" in lines[0]
+    assert len(load_faces().train_images) == 26
+
+
+def test_more_than_a_tenth_broken_is_an_error(write):
+    broken = {f"{number:06d}.jpg": b"broken" for number in (1, 2)}
+    write(pictures() | broken, table())
+    assert len(load_faces().train_images) == 25
+    write(pictures() | broken | {"000027.jpg": b"broken"}, table())
+    with pytest.raises(UserError, match="training part: 3 of 27 .* broken, 000001.jpg the first. Get them again"):
+        load_faces()
+    assert len(load_faces(train_limit=24).train_images) == 24  # the third is never reached
+
+
+@pytest.mark.parametrize("size", [(64, 64), (218, 178), (178, 200)])
+def test_pictures_of_another_shape_are_an_error(write, size):
+    write(pictures() | {"000004.jpg": plain(4, size)}, table())
+    with pytest.raises(UserError, match=f"000004.jpg is {size[0]} wide and {size[1]} high, not of the shape 178x218"):
+        load_faces()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (table(range(1, 30)), "no row for 1 of the 30 pictures in .*img_align_celeba.zip; 000030.jpg is the first"),
+        (table(count=31), "line 1, says 31 pictures; 30 rows follow"),
+        (table(range(1, 30), count=30), "line 1, says 30 pictures; 29 rows follow"),
+        (table().replace("000007.jpg  1  1", "000007.jpg  1"), "line 9, is no name of a picture and 3 times 1 or -1"),
+        (table().replace("000007.jpg  1  1", "000007.jpg  1  0"), "line 9, is no name .*: '000007.jpg  1  0  1'"),
+        (table().replace("000007.jpg", "000007.jpg\n"), "line 9, is no name of a picture"),
+        (table().replace("000007.jpg", "000006.jpg"), "line 9, is a second row for 000006.jpg"),
+        (table().encode().replace(b"000011", b"\xff\xfe0011"), "line 13, is not UTF-8"),
+        (table().encode("utf-16"), "line 1, is not UTF-8"),
+        ("", "does not begin with a count"),
+        (table().replace("30\n", "", 1), "does not begin with a count"),
+        ("000001.jpg\n" * 10, "does not begin with a count"),
+        (None, "list_attr_celeba.txt cannot be read.*beside the pictures"),
+    ],
+)
+def test_a_table_that_is_damaged_or_missing_is_an_error(write, text, says):
+    write(pictures(), text)
+    with pytest.raises(UserError, match=says):
+        load_faces()
+
+
+@pytest.mark.parametrize("text", [table().replace("\n", "\r\n"), "\ufeff" + table(), table() + "\n \n"])
+def test_a_table_saved_by_another_program_serves(write, text):
+    write(pictures(), text)
+    np.testing.assert_array_equal(load_faces(test_limit=1).test_attributes, [signs(28)])
+
+
+@pytest.mark.parametrize("packing", ["zip", "folder"])
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_pictures_are_an_error(write, packing, count):
+    write(pictures(range(1, 1 + count)) | {"readme.txt": b"about"}, table(), packing)
+    with pytest.raises(UserError, match=f"has {count} pictures.*at least 2"):
+        load_faces()
+
+
+def test_the_same_name_in_two_folders_is_an_error(write):
+    write(pictures() | {"other/000005.jpg": plain(5)}, table())
+    with pytest.raises(UserError, match="same name in several folders"):
+        load_faces()
+
+
+def test_an_archive_cut_off_is_an_error(write):
+    path = write(pictures(), table())
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(UserError, match="not a whole archive.*get it again"):
+        load_faces()
+
+
+@pytest.mark.parametrize("given", [{"train_limit": 0}, {"test_limit": -1}, {"size": 15}, {"crop": 0}, {"crop": 1.01}])
+def test_arguments_out_of_range_are_errors(given):
+    with pytest.raises(UserError, match="at least|at most"):
+        load_faces(**given)
+
+
+def test_has_tells_who_has_an_attribute(write):
+    write(pictures(), table())
+    faces = load_faces()
+    smiling = faces.has("Smiling")
+    assert smiling.dtype == bool
+    np.testing.assert_array_equal(smiling, [bool(number & 2) for number in range(1, 28)])
+    np.testing.assert_array_equal(faces.has("Wearing_Hat", "test"), [True, True, True])
+    np.testing.assert_array_equal(faces.has("Bangs", "test"), [False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("attribute", "part", "says"),
+    [
+        ("Smilling", "train", "no attribute 'Smilling'. Did you mean Smiling"),
+        ("wearing hat", "train", "Did you mean Wearing_Hat"),
+        ("xyz", "train", "There are Bangs, Smiling, Wearing_Hat"),
+        ("Smiling", "validation", "no part 'validation'.*'train' or 'test'"),
+    ],
+)
+def test_what_is_not_there_is_an_error_that_names_the_nearest(write, attribute, part, says):
+    write(pictures(), table())
+    with pytest.raises(UserError, match=says):
+        load_faces().has(attribute, part)
+
+
+def test_without_any_real_is_an_error_that_says_how_to_get_it(own_data):
+    with pytest.raises(UserError, match="img_align_celeba.zip and list_attr_celeba.txt.*missing.*CelebA.html"):
+        load_faces()
+
+
+def test_standin_has_the_sizes_asked_for_and_new_faces_to_test_on(own_data, monkeypatch, capsys):
+    monkeypatch.setenv("NB_DATA", "auto")
+    faces = load_faces(train_limit=30, test_limit=20, size=32)
+    assert capsys.readouterr().out == faces.source + "\n"
+    assert not faces.is_real
+    assert "too much to download unasked" in faces.source and "CelebA.html" in faces.source
+    assert faces.train_images.shape == (30, 32, 32, 3) and faces.test_images.shape == (20, 32, 32, 3)
+    assert faces.train_attributes.shape == (30, len(faces.attribute_names))
+    assert len(faces.train_names) == 30 and len(set(faces.train_names + faces.test_names)) == 50
+    assert not {face.tobytes() for face in faces.train_images} & {face.tobytes() for face in faces.test_images}
+    assert 0 < faces.has("Smiling").sum() < 30
+
+
+def test_standin_has_thousands_of_faces_by_default(monkeypatch):
+    monkeypatch.setenv("NB_DATA", "standin")
+    drawn = []
+
+    def draw(count, seed, size):
+        drawn.append((count, size))
+        return np.zeros((count, 1, 1, 3), np.uint8), np.ones((count, 1), np.int8), ["Smiling"]
+
+    monkeypatch.setattr(celeba, "draw_faces", draw)
+    faces = load_faces()
+    assert drawn == [(9_000, 64), (1_000, 64)]
+    assert "9,000 training and 1,000 test faces" in faces.source
+
+
+def test_zip_reader_reads_single_members_in_any_order(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("b.txt", "a.txt", "c.bin"):
+            archive.writestr(name, name * 3)
+    with zip_reader(path, r".*\.txt") as (names, read):
+        assert names == ["b.txt", "a.txt"]
+        assert read("a.txt") == b"a.txt" * 3 and read("b.txt") == b"b.txt" * 3
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"a.txta.txta.txt", b"a.txta.txtA.txt"))
+    with zip_reader(path, r".*") as (_, read), pytest.raises(UserError, match="not a whole archive"):
+        read("a.txt")
+
+
+@pytest.mark.parametrize("member", ["../out.txt", "/etc/out.txt", "a\\..\\..\\out.txt"])
+def test_zip_reader_refuses_what_leads_out_of_its_folder(tmp_path, member):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(member, "")
+    with pytest.raises(UserError, match="leads out of its folder"), zip_reader(tmp_path / "a.zip", ".*"):
+        pass
+
+
+def test_zip_reader_refuses_what_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST_MEMBER", 10)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "x" * 11)
+    with pytest.raises(UserError, match="of 11 bytes"), zip_reader(tmp_path / "a.zip", ".*"):
+        pass
+
+
+@pytest.mark.skipif(not (REAL_FOLDER / "img_align_celeba.zip").exists(), reason="no CelebA in GENERATIVE_DATA_DIR")
+def test_the_real_faces(monkeypatch):
+    monkeypatch.setenv("NB_DATA", "real")
+    faces = load_faces(train_limit=300, test_limit=50)
+    assert faces.is_real and faces.train_images.shape == (300, 64, 64, 3) and len(faces.attribute_names) == 40
+    assert faces.train_names[0] == "000001.jpg"
+    # The first row of CelebA's table: she smiles, has brown hair, and wears no hat.
+    assert [faces.has(name)[0] for name in ("Smiling", "Brown_Hair", "Wearing_Hat")] == [True, True, False]
+    mean = faces.train_images.mean(axis=(0, 3))
+    eyes, cheeks = (
+        mean[26:30, [*range(22, 26), *range(38, 42)]].mean(),
+        mean[33:38, [*range(22, 26), *range(38, 42)]].mean(),
+    )
+    assert eyes < cheeks - 10  # the eyes are where they are in the aligned pictures
