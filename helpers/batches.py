@@ -1,5 +1,7 @@
 """Batches of pictures in an order that a seed and the number of the epoch decide."""
 
+import hashlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -35,6 +37,8 @@ class PictureBatches:
                 f"{len(pictures)} pictures do not fill a batch of {batch_size}. Give more, or a smaller batch."
             )
         self._pictures, self.batch_size, self._seed, self._flip = tf.constant(pictures), batch_size, seed, flip
+        said = f"{pictures.shape} {batch_size} {seed} {flip} ".encode()
+        self.digest = hashlib.sha256(said + np.ascontiguousarray(pictures).tobytes()).hexdigest()  # names these batches
 
     def __call__(self, epoch: int) -> tf.data.Dataset:
         """Return the batches of an epoch, from 0: float32 pictures in [0, 1], each as input and as target."""

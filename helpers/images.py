@@ -163,9 +163,10 @@ def to_uint8(picture: np.ndarray) -> np.ndarray:
 
 
 def png_bytes(picture: np.ndarray) -> bytes:
-    """Return a picture `(height, width, 3)`, clipped to [0, 1], as the content of a PNG file."""
+    """Return a picture `(height, width, 3)`, or grey (1 channel or none), clipped to [0, 1], as a PNG file."""
+    pixels = to_uint8(picture)
     buffer = io.BytesIO()
-    Image.fromarray(to_uint8(picture)).save(buffer, "PNG")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 

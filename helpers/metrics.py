@@ -1,6 +1,7 @@
 """Figures that say how good a model is, on data it was not trained on."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,17 @@ def table(rows: list[tuple[str, float]], symbol: str) -> Markdown:
     """
     lines = [f"| model | nats per {symbol} | bits per {symbol} | perplexity |", "|---|--:|--:|--:|"]
     lines += [f"| {name} | {nats:.3f} | {bits(nats):.3f} | {perplexity(nats):,.1f} |" for name, nats in rows]
+    return Markdown("\n".join(lines))
+
+
+def rows_table(rows: Mapping[str, Mapping[str, object]]) -> Markdown:
+    """Return a table of figures: name of a row → name of a column → what stands there, already rounded.
+
+    The columns are those of the first row, in its order.
+    """
+    columns = list(next(iter(rows.values())))
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
+    lines += [f"| {name} | {' | '.join(str(values[column]) for column in columns)} |" for name, values in rows.items()]
     return Markdown("\n".join(lines))
 
 

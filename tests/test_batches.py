@@ -71,3 +71,17 @@ def test_scoring_keeps_the_order_and_leaves_nothing_out(pictures):
 def test_wrong_pictures_are_refused_in_words(pictures, wrong, said):
     with pytest.raises(UserError, match=said):
         PictureBatches(wrong(pictures), 4, seed=1)
+
+
+def test_the_digest_changes_with_whatever_changes_the_batches(pictures):
+    digest = PictureBatches(pictures, 4, seed=1).digest
+    assert digest == PictureBatches(pictures.copy(), 4, seed=1).digest
+    changed = pictures.copy()
+    changed[3, 1, 2, 0] ^= 1
+    others = [
+        PictureBatches(changed, 4, seed=1),
+        PictureBatches(pictures, 3, seed=1),
+        PictureBatches(pictures, 4, seed=2),
+        PictureBatches(pictures, 4, seed=1, flip=True),
+    ]
+    assert digest not in {other.digest for other in others}

@@ -487,3 +487,10 @@ def test_animation_has_every_frame_for_its_time():
 def test_animation_that_cannot_be(frames, seconds, says):
     with pytest.raises(UserError, match=says):
         images.animation(frames, seconds)
+
+
+def test_grey_pictures_become_pngs_with_and_without_an_axis_for_the_channel():
+    grey = np.linspace(0, 1, 6, dtype=np.float32).reshape(2, 3)
+    with_axis, without = images.png_bytes(grey[..., None]), images.png_bytes(grey)
+    assert with_axis == without
+    np.testing.assert_allclose(images.picture_from_bytes(with_axis, least=1)[..., 0], grey, atol=0.5 / 255 + 1e-6)
