@@ -11,25 +11,19 @@ import numpy as np
 
 from helpers import sources
 from helpers.archives import archive_members
-from helpers.datasets import _report, _standin_line
 from helpers.drawn_digits import draw_digits
 from helpers.drawn_garments import GARMENTS, draw_garments
 from helpers.errors import UserError
 
 SIDE = 28  # pixels
+PARTS = ("train", "test")
 STANDIN_IMAGES = {"train": 6_000, "test": 1_000}
-# How many images of each class there are. MNIST and Fashion-MNIST have the same shapes, and their makers gave
-# their files the same names: these numbers tell one from the other.
-MNIST_COUNTS = {
-    "train": (5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
-    "test": (980, 1_135, 1_032, 1_010, 982, 892, 958, 1_028, 974, 1_009),
-}
-FASHION_MNIST_COUNTS = {"train": (6_000,) * 10, "test": (1_000,) * 10}
-_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-_IDX_MAGIC = {1: 0x0801, 3: 0x0803}  # by the number of axes; 08 says "unsigned bytes"
+STANDIN_SEEDS = {"train": 1, "test": 2}
+IDX_UNSIGNED_BYTES = 0x08  # the third byte of an idx file
+Part = tuple[np.ndarray, np.ndarray]  # images and labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledImages:
     """Grey-level images in ten classes, in a training and a test part.
 
@@ -46,11 +40,54 @@ class LabelledImages:
     source: str
 
 
+@dataclass(frozen=True)
+class DataSet:
+    """What is known of a data set beforehand.
+
+    `counts` says how many images of each class a part ("train", "test") has. MNIST and Fashion-MNIST have the same
+    shapes, and their makers gave their files the same names: these numbers tell one from the other.
+    `draw(part, count)` makes a stand-in, which `standin` describes.
+    """
+
+    key: str
+    title: str
+    names: tuple[str, ...]
+    counts: dict[str, tuple[int, ...]]
+    draw: Callable[[str, int], Part]
+    standin: str
+
+    def shapes(self, part: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shape of a part's images and of its labels."""
+        total = sum(self.counts[part])
+        return (total, SIDE, SIDE), (total,)
+
+
+MNIST = DataSet(
+    key="mnist",
+    title="MNIST",
+    names=tuple("0123456789"),
+    counts={
+        "train": (5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
+        "test": (980, 1_135, 1_032, 1_010, 982, 892, 958, 1_028, 974, 1_009),
+    },
+    draw=lambda part, count: draw_digits(count, STANDIN_SEEDS[part], part),
+    standin="digits made from scikit-learn's 1,797 small ones",
+)
+FASHION_MNIST = DataSet(
+    key="fashion_mnist",
+    title="Fashion-MNIST",
+    names=GARMENTS,
+    counts={"train": (6_000,) * 10, "test": (1_000,) * 10},
+    draw=lambda part, count: draw_garments(count, STANDIN_SEEDS[part]),
+    standin="garments drawn by this project from random proportions",
+)
+
+
 def load_mnist(train_limit: int | None = None, test_limit: int | None = None) -> LabelledImages:
     """Load MNIST: 60,000 and 10,000 handwritten digits, white on black, in the official order.
 
     The stand-in is made from scikit-learn's 1,797 digits, of which the test images use 297 that no training
-    image uses.
+    image uses (`helpers.drawn_digits`).
 
     Args:
         train_limit: the most training images wanted (the first of the fixed order); None for all.
@@ -63,121 +100,122 @@ def load_mnist(train_limit: int | None = None, test_limit: int | None = None) ->
         UserError: a limit is below 1; the file found is damaged or is not MNIST; or `NB_DATA=real` and there
             is none.
     """
-
-    def standin(part: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-        return draw_digits(count, seed=1, part=part)
-
-    names, what = tuple("0123456789"), "digits made from scikit-learn's 1,797 small ones"
-    return _load("mnist", "MNIST", MNIST_COUNTS, names, (train_limit, test_limit), standin, what)
+    return _load(MNIST, {"train": train_limit, "test": test_limit})
 
 
 def load_fashion_mnist(train_limit: int | None = None, test_limit: int | None = None) -> LabelledImages:
     """Load Fashion-MNIST: 60,000 and 10,000 photographs of garments on black, in the official order.
 
-    The stand-in is drawn by `helpers.drawn_garments`. Arguments, result and errors as in `load_mnist`.
+    The stand-in is drawn (`helpers.drawn_garments`). Arguments, result and errors are those of `load_mnist`.
     """
-
-    def standin(part: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-        return draw_garments(count, seed={"train": 1, "test": 2}[part])
-
-    limits, what = (train_limit, test_limit), "garments drawn from random proportions"
-    return _load("fashion_mnist", "Fashion-MNIST", FASHION_MNIST_COUNTS, GARMENTS, limits, standin, what)
+    return _load(FASHION_MNIST, {"train": train_limit, "test": test_limit})
 
 
-def _load(
-    key: str,
-    title: str,
-    counts: dict[str, tuple[int, ...]],
-    names: tuple[str, ...],
-    limits: tuple[int | None, int | None],
-    standin: Callable[[str, int], tuple[np.ndarray, np.ndarray]],
-    what: str,
-) -> LabelledImages:
-    for limit in limits:
+def to_unit(images: np.ndarray) -> np.ndarray:
+    """Return images as networks take them: divided by 255, with an axis for the channels.
+
+    Args:
+        images: uint8 `(n, height, width)`, or `(n, height, width, channels)` with 1 or 3 channels; 0–255.
+
+    Returns:
+        float32 `(n, height, width, channels)` in [0, 1].
+
+    Raises:
+        UserError: the images have another dtype, whose range would have to be guessed, or another shape.
+    """
+    if images.dtype != np.uint8:
+        raise UserError(f"images in 0–255 are expected as uint8, not as {images.dtype}. Pass them as they were loaded.")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
+        raise UserError(
+            f"images of shape {images.shape} are not (n, height, width) or (n, height, width, 1 or 3). "
+            "Put a single image into a batch with images[None]."
+        )
+    return images.reshape(*images.shape[:3], -1).astype(np.float32) / 255
+
+
+def _load(data_set: DataSet, limits: dict[str, int | None]) -> LabelledImages:
+    for limit in limits.values():
         if limit is not None and limit < 1:
             raise UserError(f"a limit of {limit} images leaves nothing to see. Give at least 1, or None for all.")
-    lookup = sources.find(key)
+    lookup = sources.find(data_set.key)
     if lookup.paths:
-        arrays = _read_npz(lookup.paths[0], counts) if len(lookup.paths) == 1 else _read_idx(lookup.paths, counts)
-        where = ", ".join(str(path) for path in lookup.paths)
-        _check_content(arrays, counts, title, where)
-        parts = [(images[:limit], labels[:limit]) for (images, labels), limit in zip(arrays, limits, strict=True)]
+        whole = _read(lookup.paths, data_set)
+        parts = {part: (images[: limits[part]], labels[: limits[part]]) for part, (images, labels) in whole.items()}
     else:
-        sizes = [limit or STANDIN_IMAGES[part] for part, limit in zip(STANDIN_IMAGES, limits, strict=True)]
-        parts = [standin(part, size) for part, size in zip(STANDIN_IMAGES, sizes, strict=True)]
-    (train_images, train_labels), (test_images, test_labels) = parts
+        parts = {part: data_set.draw(part, limits[part] or STANDIN_IMAGES[part]) for part in PARTS}
+    (train_images, train_labels), (test_images, test_labels) = parts["train"], parts["test"]
     said = f"{len(train_images):,} training and {len(test_images):,} test"
     if lookup.paths:
-        checked = ", checked by its content" if lookup.note.startswith("local") else ""
-        line = f"{title}: {said} images, {lookup.note}{checked}."
+        checked = " (checked by its content)" if lookup.note.startswith("local") else ""
+        line = f"{data_set.title}: {said} images, {lookup.note}{checked}."
     else:
-        line = _standin_line(key, f"{said} {what}", lookup.note)
-    return _report(
-        LabelledImages(train_images, train_labels, test_images, test_labels, names, bool(lookup.paths), line)
+        by_hand = sources.manifest()[data_set.key].by_hand
+        line = f"Stand-in: {said} {data_set.standin}, because {lookup.note}. For the real data {by_hand}."
+    print(line)
+    return LabelledImages(
+        train_images, train_labels, test_images, test_labels, data_set.names, bool(lookup.paths), line
     )
 
 
-def _read_npz(path: Path, counts: dict[str, tuple[int, ...]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (images, labels) of both parts from a NumPy archive; nothing in it is unpickled."""
+def _read(paths: tuple[Path, ...], data_set: DataSet) -> dict[str, Part]:
+    """Return both parts from one NumPy archive, or from the four idx files in the manifest's order."""
+    if len(paths) == 1:
+        parts = _read_npz(paths[0], data_set)
+    else:
+        shapes = [shape for part in PARTS for shape in data_set.shapes(part)]
+        arrays = [_read_idx(path, shape) for path, shape in zip(paths, shapes, strict=True)]
+        parts = {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}
+    for part, (_, labels) in parts.items():
+        found = tuple(np.bincount(labels, minlength=10).tolist())
+        if found != data_set.counts[part]:
+            raise UserError(
+                f"{paths[0].parent} holds other data than {data_set.title} under the name of {paths[0].name}: its "
+                f"{part} labels number {found} by class, instead of {data_set.counts[part]}. The files of MNIST and "
+                "of Fashion-MNIST have the same names, so keep them in different folders; or get this one again."
+            )
+    return parts
+
+
+def _read_npz(path: Path, data_set: DataSet) -> dict[str, Part]:
+    """Return both parts from the arrays x_train, y_train, x_test and y_test; nothing is unpickled."""
     arrays = {}
     try:
-        # Members one by one, and each of bounded size: np.load would read whatever size an archive declares.
+        # Not by np.load, which takes whatever size a member declares, and opens what is no array.
         for name, content in archive_members(path, r"[xy]_(train|test)\.npy"):
-            arrays[name.removesuffix(".npy")] = np.load(io.BytesIO(content), allow_pickle=False)
+            arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (ValueError, MemoryError, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}). Delete it and get it again.") from error
-    if missing := [name for name in _ARRAYS if name not in arrays]:
-        raise UserError(f"{path} lacks {', '.join(missing)}. Delete it and get it again.")
-    for name in _ARRAYS:
-        total = sum(counts[name[2:]])
-        shape = (total, SIDE, SIDE) if name[0] == "x" else (total,)
-        if arrays[name].shape != shape or arrays[name].dtype != np.uint8:
+    wanted = {
+        f"{kind}_{part}.npy": shape for part in PARTS for kind, shape in zip("xy", data_set.shapes(part), strict=True)
+    }
+    for name, shape in wanted.items():
+        array = arrays.get(name)
+        if array is None or array.dtype != np.uint8 or array.shape != shape:
+            found = "missing" if array is None else f"{array.dtype} {array.shape}"
             raise UserError(
-                f"{path}: {name} is {arrays[name].dtype} {arrays[name].shape} instead of uint8 {shape}. "
+                f"{path} is not {data_set.title}: {name.removesuffix('.npy')} is {found} instead of uint8 {shape}. "
                 "Delete it and get it again."
             )
-    return [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")]
+    return {part: (arrays[f"x_{part}.npy"], arrays[f"y_{part}.npy"]) for part in PARTS}
 
 
-def _read_idx(paths: tuple[Path, ...], counts: dict[str, tuple[int, ...]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (images, labels) of both parts from the four official files, in the manifest's order."""
-    totals = [sum(counts["train"])] * 2 + [sum(counts["test"])] * 2
-    shapes = [(total, SIDE, SIDE) if place % 2 == 0 else (total,) for place, total in enumerate(totals)]
-    arrays = [_read_idx_file(path, shape) for path, shape in zip(paths, shapes, strict=True)]
-    return [(arrays[0], arrays[1]), (arrays[2], arrays[3])]
+def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the uint8 array of a gzipped idx file, the format of MNIST's makers (yann.lecun.com/exdb/mnist).
 
-
-def _read_idx_file(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the array of a gzipped idx file (http://yann.lecun.com/exdb/mnist/ defines it): header, then bytes.
-
-    The header is big-endian: two zero bytes, the type of the values, the number of axes, and the length of each.
+    Its header is two zero bytes, the type of the values, the number of axes, and the length of each, big-endian.
     """
-    header = np.array([_IDX_MAGIC[len(shape)], *shape], ">u4").tobytes()
-    whole = len(header) + int(np.prod(shape))
+    header = bytes((0, 0, IDX_UNSIGNED_BYTES, len(shape))) + np.array(shape, ">u4").tobytes()
+    size = len(header) + int(np.prod(shape))
     try:
         with gzip.open(path) as file:
-            content = file.read(whole + 1)  # one more, to see that it ends there and to have its checksum compared
+            content = file.read(size + 1)  # no more than that; and at its end gzip compares the checksum
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}). Delete it and get it again.") from error
-    if not content.startswith(header) or len(content) != whole:
+    if not content.startswith(header) or len(content) != size:
+        more = "more than " if len(content) > size else ""
         raise UserError(
-            f"{path} is not the official file: it begins {content[: len(header)].hex(' ', 4)} and has "
-            f"{'more than ' if len(content) > whole else ''}{min(len(content), whole):,} bytes, instead of "
-            f"{header.hex(' ', 4)} and {whole:,}. Delete it and get it again."
+            f"{path} is not the official file: unpacked it begins with {content[: len(header)].hex()} and has "
+            f"{more}{min(len(content), size):,} bytes, instead of {header.hex()} and {size:,}. "
+            "Delete it and get it again."
         )
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
-
-
-def _check_content(
-    arrays: list[tuple[np.ndarray, np.ndarray]], counts: dict[str, tuple[int, ...]], title: str, where: str
-) -> None:
-    for part, (images, labels) in zip(("train", "test"), arrays, strict=True):
-        found = tuple(np.bincount(labels, minlength=10).tolist())
-        if found != counts[part]:
-            raise UserError(
-                f"{where} is not {title}: its {part} labels number {found} from class 0 on, instead of "
-                f"{counts[part]}. MNIST and Fashion-MNIST name their files alike; put them into different folders, "
-                "or get this one again."
-            )
-        if images.max(initial=0) < 128:
-            raise UserError(f"{where} is not {title}: its {part} images are all dark. Delete it and get it again.")
