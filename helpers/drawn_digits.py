@@ -14,6 +14,7 @@ from scipy import ndimage
 from helpers.errors import UserError
 
 SIDE = 28  # pixels of a finished image
+CENTRE = 14  # row and column, counted from 0, of the pixel that has the centre of mass in it; so in MNIST
 BOX = 20  # pixels of the longer side of the digit in it
 PARTS = {"train": slice(0, 1_500), "test": slice(1_500, 1_797)}  # originals of each part, in the file's own order
 SUPERSAMPLING = 2
@@ -83,7 +84,7 @@ def _stroke_profile(ink: np.ndarray) -> np.ndarray:
 
 def _version(profile: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return one version of a digit, uint8 (28, 28)."""
-    level = random.uniform(0.1, 0.6)  # the higher, the thinner
+    level = random.uniform(0.05, 0.55)  # the higher, the thinner
     slant, turn = random.normal(-0.1, 0.18), np.radians(random.normal(0, 5))
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     shape = rotation @ np.array([[1, 0], [slant, random.uniform(1, 1.35)]])  # of (row, column)
@@ -91,10 +92,10 @@ def _version(profile: np.ndarray, random: np.random.Generator) -> np.ndarray:
     scale = random.uniform(0.94, 1.02) * BOX / np.ptp(ink @ shape.T, axis=0).max()
     # From a fine pixel of the result back to the profile; the centre of mass goes to the middle, nearly.
     back = np.linalg.inv(shape * scale * SUPERSAMPLING)
-    middle = (SIDE / 2 + random.normal(0, 0.4, 2)) * SUPERSAMPLING - 0.5
+    middle = (CENTRE + 0.5 + random.normal(0, 0.4, 2)) * SUPERSAMPLING - 0.5
     fine = ndimage.affine_transform(
         profile, back, ink.mean(axis=0) - back @ middle, (SIDE * SUPERSAMPLING,) * 2, order=1, cval=-1
     )
-    tone = np.clip((fine - level) / 0.5 + 0.5, 0, 1)  # edges about a pixel wide, as MNIST's are
+    tone = np.clip((fine - level) / 0.35 + 0.5, 0, 1)  # edges about a pixel wide, as MNIST's are
     small = tone.reshape(SIDE, SUPERSAMPLING, SIDE, SUPERSAMPLING).mean(axis=(1, 3))
     return np.round(small * 255).astype(np.uint8)

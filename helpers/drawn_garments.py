@@ -223,11 +223,11 @@ def _coat(pen: _Pen, random: np.random.Generator, tone: float) -> None:
 
 def _shirt(pen: _Pen, random: np.random.Generator, tone: float) -> None:
     _, length, _ = _top(pen, random, tone, SHIRT)
-    if random.random() < 0.7:  # a collar
+    if random.random() < 0.85:  # a collar
         for side in (-1, 1):
             collar = [(side * 0.03, 0), (side * 0.11, 0.03), (side * 0.06, 0.12), (0, 0.07)]
             pen.fill(collar, tone * random.uniform(0.8, 1.2))
-    if random.random() < 0.75:  # buttons
+    if random.random() < 0.85:  # buttons
         front, button = _within(random, (0.6, 0.95), (0.3, 0.9))
         pen.line([(0, 0.1), (0, length)], tone * front, 0.4)
         for y in np.arange(0.18, length, 0.13):
