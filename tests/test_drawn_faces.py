@@ -151,11 +151,25 @@ def test_eyes_stay_where_they_are_when_the_head_turns():
         assert abs((left + right) / 2 - 63.5) < 4
 
 
+@pytest.mark.parametrize("tilt", [-0.05, 0.0, 0.05])
+def test_tilt_turns_the_eyes_round_the_middle(tilt):
+    """The line from pupil to pupil is as long as ever and rises by the sine of the angle."""
+    face = FaceFactors(skin=0.1, eye_colour=0.0, contrast=0.3, tilt=tilt)
+    pixels = draw_face(face, 256).astype(int).sum(axis=-1)
+    left, right = pixels[90:145, 60:125], pixels[90:145, 132:196]
+    left, right = (np.argwhere(eye < eye.min() + 40).mean(axis=0) for eye in (left, right))
+    sine, length = 2 * tilt / (1 + tilt**2), 2 * face.eye_spacing * face.scale * 128
+    down, across = right - left + (0, 132 - 60)
+    assert down == pytest.approx(sine * length, abs=1)
+    assert across == pytest.approx(length, abs=2)
+
+
 def test_a_larger_picture_shrunk_is_the_smaller_one():
-    """So edges are smooth: what a pixel shows is about the mean over its area."""
+    """Edges are smooth: what a pixel shows is about the mean over its area."""
     factors = sample_factors(12, seed=4)
-    large = draw_from(factors, 256).astype(float).reshape(12, 64, 4, 64, 4, 3).mean(axis=(2, 4))
-    difference = np.abs(large - draw_from(factors, 64))
+    large = draw_from(factors, 256).astype(float)
+    assert np.abs(np.diff(large, axis=2)).max(axis=(1, 2, 3)).min() > 120  # each is as sharp as its pixels allow
+    difference = np.abs(large.reshape(12, 64, 4, 64, 4, 3).mean(axis=(2, 4)) - draw_from(factors, 64))
     assert difference.mean() < 2
     assert np.quantile(difference, 0.99) < 25
 
