@@ -16,7 +16,7 @@ from helpers.latents import check_latents, fixed_noise, interpolate
 from helpers.picture_explorer import LARGEST_SEED
 
 FRAMES, SECONDS_A_FRAME = 160, 0.05  # of a walk: some ten seconds
-USUAL, FURTHEST = 3.0, 9.0  # how often an attribute's vector may be added: as a rule, and with "Go further"
+USUAL, FURTHEST = 3.0, 5.0  # how often an attribute's vector may be added: unmarked, and at all
 
 
 class _Explorer:
@@ -24,13 +24,16 @@ class _Explorer:
 
     def __init__(self, controls: Mapping[str, ipywidgets.Widget], height: int) -> None:
         self.controls, self._height = dict(controls), height
-        self._first = {name: control.value for name, control in self.controls.items()}
+        self._first = self._values()
+        self._drawn: dict[str, object] = {}
         self._lock, self._is_quiet = threading.RLock(), False  # a walk moves the controls from its own thread
         self.pictures: dict[str, ipywidgets.Image] = {}
         self._captions: dict[str, ipywidgets.HTML] = {}
-        self.status = _mark(ipywidgets.HTML(layout={"width": "26em"}), "status")
+        self.status = _mark(ipywidgets.HTML(layout={"width": "28em"}), "status")
         for name, control in self.controls.items():
-            control.layout.width, control.style.description_width = "26em", "10em"
+            is_choice = isinstance(control, ipywidgets.ToggleButtons)
+            control.layout.width = "auto" if is_choice else "28em"
+            control.style.description_width = "5em" if name == "decoder" else "12em"
             _mark(control, name).observe(lambda change, name=name: self._moved(name), names="value")
 
     def set(self, **values) -> None:
@@ -40,9 +43,12 @@ class _Explorer:
                 self.controls[name].value = value
             self._refresh(set(values))
 
+    def _values(self) -> dict[str, object]:
+        return {name: control.value for name, control in self.controls.items()}
+
     def _moved(self, name: str) -> None:
         with self._lock:  # waits while a walk is between two of its own changes
-            if not self._is_quiet:
+            if not self._is_quiet and not _is_same(self._values()[name], self._drawn.get(name)):
                 with self._quietly():
                     self._refresh({name})
 
@@ -58,6 +64,7 @@ class _Explorer:
 
     def _refresh(self, names: Set[str]) -> None:
         """Bring the pictures up to date after these controls have moved; say in words what goes wrong."""
+        self._drawn = self._values()
         try:
             self._say(self._redraw(names))
         except UserError as error:
@@ -86,8 +93,9 @@ class _Explorer:
 class MapExplorer(_Explorer):
     """A map of a 2-D latent space to point at, two sliders, the decoded picture, and the nearest training picture.
 
-    Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-map`, `-z1`,
-    `-z2`, `-decoder`, `-walk`, `-surprise`, `-reset`, `-decoded`, `-nearest` and `-status`.
+    Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-map` (a LatentPad,
+    with `explore-z1` and `explore-z2` in it), `-decoder`, `-walk`, `-surprise`, `-reset`, `-decoded`, `-nearest`
+    and `-status`.
     """
 
     def __init__(
@@ -116,48 +124,58 @@ class MapExplorer(_Explorer):
             limits: `(low, high)` of the map, each a number or `(x, y)`. None: the box that holds all points, and
                 a twentieth more on every side.
             height: pixels, about that of the enlarged picture; `size`: of the map.
+
+        Raises:
+            UserError: the shapes do not agree, a label has no name, or the names of maps and decoders differ.
         """
         self._decoders = _by_name(decode, ["decoder"])
         known = list(self._decoders)
-        self._points, self._nearest, self._labels = _by_name(points, known), _by_name(nearest, known), labels
+        self._points, self._nearest = _by_name(points, known), _by_name(nearest, known)
+        if not self._points.keys() == self._nearest.keys() == self._decoders.keys():
+            raise UserError(f"there are decoders called {', '.join(known)}. Give points and nearest the same names.")
+        self._labels = np.asarray(labels)
         low, high = _box(np.concatenate(list(self._points.values()))) if limits is None else limits
         self.low, self.high = (np.broadcast_to(np.asarray(end, np.float64), 2) for end in (low, high))
-        self.pad = LatentPad(self._points[known[0]], labels, names, self.low, self.high, size=size)
-        middle, ends = (self.low + self.high) / 2, zip(self.low, self.high, strict=True)
-        controls = {
-            f"z{axis}": ipywidgets.FloatSlider(start, min=least, max=most, step=(most - least) / 200, description=label)
-            for axis, (start, (least, most), label) in enumerate(zip(middle, ends, ("z₁", "z₂"), strict=True), start=1)
-        }
-        controls["decoder"] = ipywidgets.ToggleButtons(options=known, description="Decoder")
-        super().__init__(controls, height)
+        self.pad = _mark(LatentPad(self._points[known[0]], labels, names, self.low, self.high, size=size), "map")
         self._thread, self._stop = None, threading.Event()
-        _mark(self.pad, "map").observe(lambda change: self._moved("map"), names=["x", "y"])
+        super().__init__({"decoder": _choice([(name, name) for name in known], "Decoder")}, height)
+        for axis, name in (("x", "z1"), ("y", "z2")):
+            self.pad.observe(lambda change, name=name: self._moved(name), names=axis)
         self._build()
         self._refresh({"decoder"})
 
     @property
     def z(self) -> np.ndarray:
         """The point shown, float32 `(2,)`."""
-        return np.array([self.controls["z1"].value, self.controls["z2"].value], np.float32)
+        return np.array([self.pad.x, self.pad.y], np.float32)
 
     def _build(self) -> None:
         self._walk_button = _button("Walk", "walk", self._walk_or_stop, button_style="primary")
         surprise, reset = _button("Surprise me", "surprise", self.surprise), _button("Reset", "reset", self.reset)
-        shown = [control for name, control in self.controls.items() if name != "decoder" or len(self._decoders) > 1]
         buttons = ipywidgets.HBox([self._walk_button, surprise, reset], layout={"flex_flow": "row wrap"})
+        choice = [self.controls["decoder"]] if len(self._decoders) > 1 else []
         slots = [self._slot("decoded", "Decoded")]
         if any(self._nearest.values()):
             slots.append(self._slot("nearest", "Nearest training picture"))
         strip = ipywidgets.HBox(slots, layout={"flex_flow": "row wrap"})
-        right = ipywidgets.VBox([*shown, buttons, strip, self.status])
+        right = ipywidgets.VBox([*choice, buttons, strip, self.status])
         self.view = ipywidgets.HBox([self.pad, right], layout={"flex_flow": "row wrap"})
+
+    def _values(self) -> dict[str, object]:
+        return {"z1": self.pad.x, "z2": self.pad.y, **super()._values()}
+
+    def set(self, *, z1: float | None = None, z2: float | None = None, decoder: str | None = None) -> None:
+        """Go to a place, or to the edge of the map where it lies beyond, and choose a decoder; None: as it is."""
+        with self._quietly():
+            self._go(self.pad.x if z1 is None else z1, self.pad.y if z2 is None else z2)
+            super().set(**({} if decoder is None else {"decoder": decoder}))
+
+    def _go(self, x: float, y: float) -> None:
+        with self.pad.hold_sync():  # one message to the browser
+            self.pad.x, self.pad.y = (float(value) for value in np.clip([x, y], self.low, self.high))
 
     def _redraw(self, names: Set[str]) -> str:
         self._stop.set()  # whoever moves a control ends the walk
-        if "map" in names:
-            self._go(self.pad.x, self.pad.y)
-        else:
-            self._go(*self.z)
         if "decoder" in names:
             for trait, value in packed(self._points[self._decoder], self._labels, len(self.pad.names)).items():
                 setattr(self.pad, trait, value)
@@ -167,13 +185,6 @@ class MapExplorer(_Explorer):
     @property
     def _decoder(self) -> str:
         return self.controls["decoder"].value
-
-    def _go(self, x: float, y: float) -> None:
-        """Put the sliders and the cross-hair at a place, or at the edge of the map where it lies beyond."""
-        x, y = (float(value) for value in np.clip([x, y], self.low, self.high))
-        self.controls["z1"].value, self.controls["z2"].value = x, y
-        with self.pad.hold_sync():
-            self.pad.x, self.pad.y = x, y
 
     def _draw(self) -> None:
         [picture] = _pictures(self._decoders[self._decoder], self.z[None])
@@ -228,6 +239,7 @@ class MapExplorer(_Explorer):
                     if self._stop.is_set():
                         break
                     self._go(x, y)
+                    self._drawn = self._values()
                     self._draw()
                 self._stop.wait(SECONDS_A_FRAME)
         except UserError as error:
@@ -243,7 +255,7 @@ class FaceExplorer(_Explorer):
 
     What is shown: the original, its reconstruction decode(z), the edited face decode(z + Σ aₖ vₖ), the morph
     between that and the second face, and the second original. Show it with `display(explorer.view)`.
-    Everything is found in a page by its class: `explore-face`, `-second`, `-morph`, `-path`, `-further`,
+    Everything is found in a page by its class: `explore-face`, `-second`, `-morph`, `-path`,
     `-surprise`, `-reset`, `-status`, an attribute's name such as `explore-wearing-hat`, and the pictures
     `explore-original`, `-reconstruction`, `-edited`, `-morphed` and `-other`.
     """
@@ -255,7 +267,7 @@ class FaceExplorer(_Explorer):
         latents: np.ndarray,
         vectors: Mapping[str, np.ndarray] | None = None,
         *,
-        height: int = 130,
+        height: int = 180,
     ) -> None:
         """Build the view and show the first face.
 
@@ -285,32 +297,30 @@ class FaceExplorer(_Explorer):
     def _made_controls(self) -> dict[str, ipywidgets.Widget]:
         last = len(self.latents) - 1
         attributes = {
-            name: ipywidgets.FloatSlider(0.0, min=-USUAL, max=USUAL, step=0.1, description=name.replace("_", " "))
+            name: ipywidgets.FloatSlider(0.0, min=-FURTHEST, max=FURTHEST, step=0.1, description=name.replace("_", " "))
             for name in self.vectors
         }
-        ways = [("straight line", "linear"), ("great circle", "spherical")]
         return {
             "face": ipywidgets.IntSlider(0, min=0, max=last, description="Face"),
             **attributes,
-            "further": ipywidgets.Checkbox(False, description=f"Go further than ±{USUAL:g}"),
             "second": ipywidgets.IntSlider(min(1, last), min=0, max=last, description="Second face"),
             "morph": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="Morph"),
-            "path": ipywidgets.ToggleButtons(options=ways, description="Along a"),
+            "path": _choice([("straight line", "linear"), ("great circle", "spherical")], "Along a"),
         }
 
     def _build(self) -> None:
         surprise, reset = _button("Surprise me", "surprise", self.surprise), _button("Reset", "reset", self.reset)
-        shown = [control for name, control in self.controls.items() if name != "further" or self.vectors]
         captions = {"reconstruction": "Reconstruction", "edited": "Edited", "morphed": "Morph"}
-        if self.faces is not None:
+        if self.faces is None:
+            captions["reconstruction"] = "Generated"
+        else:
             captions = {"original": "Original", **captions, "other": "Second face"}
         if not self.vectors:
             del captions["edited"]
         slots = [self._slot(name, caption) for name, caption in captions.items()]
-        left = ipywidgets.VBox([*shown, ipywidgets.HBox([surprise, reset]), self.status])
-        strip = ipywidgets.HBox(
-            slots, layout={"flex_flow": "row wrap", "align_items": "flex-start", "max_width": "36em"}
-        )
+        left = ipywidgets.VBox([*self.controls.values(), ipywidgets.HBox([surprise, reset]), self.status])
+        wrap = {"flex_flow": "row wrap", "align_content": "flex-start", "align_items": "flex-start"}
+        strip = ipywidgets.HBox(slots, layout={**wrap, "max_width": f"{3 * (self._height + 40)}px"})
         self.view = ipywidgets.HBox([left, strip], layout={"flex_flow": "row wrap"})
 
     @property
@@ -329,16 +339,6 @@ class FaceExplorer(_Explorer):
         end, is_spherical = self.latents[self.controls["second"].value], self.controls["path"].value == "spherical"
         return interpolate(self.edited, end, [self.controls["morph"].value], is_spherical)[0]
 
-    def set(self, **values) -> None:
-        """Set several controls by their names; an attribute beyond the usual range widens it."""
-        if any(abs(values.get(name, 0)) > USUAL for name in self.vectors):
-            values = {"further": True, **values}
-        if "further" in values:
-            with self._quietly():
-                self.controls["further"].value = values["further"]
-                self._widen()
-        super().set(**values)
-
     def surprise(self) -> None:
         """Put a latent drawn from N(0, I) in the place of the face; choosing a face ends that."""
         with self._quietly():
@@ -353,12 +353,10 @@ class FaceExplorer(_Explorer):
         """Decode only what depends on what has moved, all of it in one batch."""
         if "face" in names:
             self._random = None
-        if "further" in names:
-            self._widen()
         self._show_originals(names)
         is_new = bool(names & {"face", "random"})
         wanted = {"reconstruction": self.z} if is_new else {}
-        if is_new or names & {"further", *self.vectors}:
+        if is_new or names & self.vectors.keys():
             wanted["edited"] = self.edited
         wanted = {name: z for name, z in {**wanted, "morphed": self.morphed}.items() if name in self.pictures}
         for name, picture in zip(wanted, _pictures(self._decode, np.stack(list(wanted.values()))), strict=True):
@@ -371,15 +369,9 @@ class FaceExplorer(_Explorer):
         if "face" in names:
             self._show("original", self.faces[self.controls["face"].value], "Original")
         if "random" in names:
-            self._show("original", np.full_like(self.faces[0], 0.9), "None: z from N(0, I)")
+            self._show("original", np.full_like(self.faces[0], 0.9), "No original: z ~ N(0, I)")
         if "second" in names:
             self._show("other", self.faces[self.controls["second"].value])
-
-    def _widen(self) -> None:
-        """Give the attributes the range that "Go further" says; the sliders limit their own values to it."""
-        furthest = FURTHEST if self.controls["further"].value else USUAL
-        for name in self.vectors:
-            self.controls[name].min, self.controls[name].max = -furthest, furthest
 
     def _remark(self) -> str:
         """Mark the attributes beyond the usual range, and return a sentence about them."""
@@ -390,7 +382,7 @@ class FaceExplorer(_Explorer):
         if not beyond:
             return "" if self._random is None else "A latent drawn from N(0, I). Choose a face to leave it."
         names = ", ".join(name.replace("_", " ") for name in beyond)
-        return f"Beyond ±{USUAL:g}, further than the decoder has seen: {names}."
+        return f"Beyond ±{USUAL:g}, where few of the training faces lie or none: {names}."
 
 
 def nearest_picture(points: np.ndarray, pictures: np.ndarray, captions: Sequence[str]) -> Callable:
@@ -438,6 +430,13 @@ def _by_name(value: object, names: Sequence[str]) -> dict:
     return dict(value) if isinstance(value, Mapping) else dict.fromkeys(names, value)
 
 
+def _is_same(value: object, before: object) -> bool:
+    """Say whether a control has only sent back, perhaps less exactly, the value that the kernel gave it."""
+    if isinstance(value, float) and isinstance(before, float):
+        return abs(value - before) < 1e-6
+    return value == before
+
+
 def _box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = points.min(axis=0), points.max(axis=0)
     spare = np.maximum(high - low, 1e-3) / 20
@@ -454,3 +453,7 @@ def _button(description: str, name: str, action: Callable[[], object], **options
     button = _mark(ipywidgets.Button(description=description, **options), name)
     button.on_click(lambda _: action())
     return button
+
+
+def _choice(options: Sequence[tuple[str, str]], description: str) -> ipywidgets.ToggleButtons:
+    return ipywidgets.ToggleButtons(options=options, description=description, style={"button_width": "auto"})

@@ -1,8 +1,11 @@
-// A map of 2-D latents: points by class, axes, and a cross-hair that follows the pointer and the arrow keys.
+// A map of 2-D latents: points by class, axes, a cross-hair that follows pointer and arrow keys, and two sliders.
 // Everything drawn comes from the kernel; only the cross-hair's place goes back, at most once a frame.
 const LEFT = 40, TOP = 10, RIGHT = 12, BOTTOM = 34; // pixels around the box, room for the numbers of the axes
-const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
-const INK = "#333333"; // the canvas is white in every theme, so that the colours keep their contrast
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
+const OWN_KEYS = 'data-lm-suppress-shortcuts="true"'; // on what has the focus, else JupyterLab takes the arrow keys
+const OUTLINES = { // corners of a mark around (0, 0), in pixels; a disc has none
+  "o": [], "^": [[0, -3.4], [3, 2], [-3, 2]], "s": [[-2, -2], [2, -2], [2, 2], [-2, 2]],
+};
 
 function numbers(view, Kind) { // a copy, since the bytes need not begin where a float may
   return new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -15,118 +18,145 @@ function ticks(low, high) { // round numbers, four to nine of them
   return Array.from({ length: count }, (_, index) => Number(((first + index) * step).toPrecision(9)));
 }
 
-function shown(number) { return number.toFixed(2).replace("-", "\u2212"); }
+const withMinus = (number) => String(number).replace("-", "\u2212");
 
-function element(tag, className, parent, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  parent.append(made);
-  return made;
+function drawMark(pen, mark, x, y) {
+  const corners = OUTLINES[mark] ?? [];
+  pen.beginPath();
+  if (!corners.length) pen.arc(x, y, 2.2, 0, 7);
+  corners.forEach(([dx, dy]) => pen.lineTo(x + dx, y + dy));
+  pen.fill();
+}
+
+function drawMap(pen, model, place, size, only) { // all but the cross-hair
+  const [left, bottom] = model.get("low"), [right, top] = model.get("high"), [across, up] = model.get("axes");
+  const [x0, y0] = place(left, top), [x1, y1] = place(right, bottom);
+  const write = (text, x, y, align) => {
+    Object.assign(pen, { fillStyle: "#333333", textAlign: align, font: "12px sans-serif" });
+    pen.fillText(text, x, y);
+  };
+  Object.assign(pen, { globalAlpha: 1, fillStyle: "white", strokeStyle: "#dddddd" }); // white in every theme
+  pen.fillRect(0, 0, size, size);
+  for (const tick of ticks(left, right)) {
+    pen.strokeRect(place(tick, top)[0], y0, 0, y1 - y0);
+    write(withMinus(tick), place(tick, top)[0], y1 + 15, "center");
+  }
+  for (const tick of ticks(bottom, top)) {
+    pen.strokeRect(x0, place(left, tick)[1], x1 - x0, 0);
+    write(withMinus(tick), x0 - 5, place(left, tick)[1] + 4, "right");
+  }
+  write(across, (x0 + x1) / 2, size - 5, "center");
+  write(up, 3, y0 + 10, "left");
+  const points = numbers(model.get("points"), Float32Array), labels = numbers(model.get("labels"), Uint8Array);
+  pen.save();
+  pen.beginPath();
+  pen.rect(x0, y0, x1 - x0, y1 - y0);
+  pen.clip();
+  for (const isOnly of [false, true]) { // the class that stands out last, above the others
+    labels.forEach((kind, index) => {
+      if ((kind === only) !== isOnly) return;
+      pen.globalAlpha = only < 0 || isOnly ? 0.75 : 0.1;
+      pen.fillStyle = model.get("colours")[kind];
+      drawMark(pen, model.get("marks")[kind], ...place(points[2 * index], points[2 * index + 1]));
+    });
+  }
+  pen.restore();
+  pen.strokeStyle = "#333333";
+  pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
+}
+
+function drawCross(pen, x, y) {
+  for (const [colour, thickness] of [["white", 4.5], ["black", 2]]) { // seen on any colour
+    Object.assign(pen, { strokeStyle: colour, lineWidth: thickness });
+    pen.beginPath();
+    pen.arc(x, y, 7, 0, 7);
+    for (const [dx, dy] of Object.values(ARROWS)) {
+      pen.moveTo(x + 7 * dx, y + 7 * dy);
+      pen.lineTo(x + 15 * dx, y + 15 * dy);
+    }
+    pen.stroke();
+  }
+}
+
+function fillLegend(legend, model, choose) { // names are buttons: one class at a time stands out
+  let only = -1;
+  const entries = model.get("names").map((name, kind) => {
+    const entry = document.createElement("button"), swatch = document.createElement("i");
+    swatch.style.background = model.get("colours")[kind];
+    swatch.dataset.mark = model.get("marks")[kind];
+    Object.assign(entry, { type: "button", className: "latent-pad-name", title: `${name}: alone, or with all others` });
+    entry.append(swatch, name);
+    entry.addEventListener("click", () => {
+      choose(only = only === kind ? -1 : kind);
+      entries.forEach((other, index) => other.setAttribute("aria-pressed", String(index === only)));
+    });
+    entry.setAttribute("aria-pressed", "false");
+    return entry;
+  });
+  legend.append(...entries);
+}
+
+function addSlider(parent, name, number, moved) { // a slider's own value is a share of its axis, 0 to 1
+  const label = document.createElement("label");
+  label.innerHTML = `<span></span><input ${OWN_KEYS} type="range" min="0" max="1" step="0.01"><output>`;
+  label.firstChild.textContent = name;
+  const [, input, output] = label.children;
+  input.className = `explore-z${number}`;
+  input.addEventListener("input", () => moved(input.valueAsNumber));
+  parent.append(label);
+  return (share, value) => { // what the kernel or the map says; it fires no event
+    input.value = share;
+    output.value = withMinus(value.toFixed(2));
+    input.setAttribute("aria-valuetext", output.value);
+  };
 }
 
 function render({ model, el }) {
+  el.insertAdjacentHTML("beforeend", `<div class="latent-pad"><canvas ${OWN_KEYS} tabindex="0" role="application"
+    aria-roledescription="two-dimensional slider"></canvas><div></div><div></div></div>`);
+  const [canvas, sliders, legend] = el.lastElementChild.children;
+  const map = document.createElement("canvas"); // drawn once, and copied under the cross-hair in each frame
   const size = model.get("size"), ratio = window.devicePixelRatio || 1;
-  const width = size - LEFT - RIGHT, height = size - TOP - BOTTOM;
-  const pad = element("div", "latent-pad", el), canvas = element("canvas", "latent-pad-map", pad);
-  const readout = element("div", "latent-pad-readout", pad), legend = element("div", "latent-pad-legend", pad);
-  const picture = document.createElement("canvas"); // axes and points, drawn once and copied in each frame
   let only = -1, frame = 0, wanted = null;
-  pad.dataset.lmSuppressShortcuts = "true"; // else the arrow keys would move JupyterLab's selected cell
-  pad.style.width = canvas.style.width = canvas.style.height = `${size}px`;
-  canvas.width = canvas.height = picture.width = picture.height = Math.round(size * ratio);
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-roledescription", "two-dimensional slider");
+  canvas.width = canvas.height = map.width = map.height = Math.round(size * ratio);
+  canvas.parentElement.style.width = canvas.style.width = canvas.style.height = `${size}px`;
   canvas.setAttribute("aria-label", model.get("description"));
-  readout.setAttribute("role", "status");
+  for (const drawn of [canvas, map]) drawn.getContext("2d").scale(ratio, ratio);
 
-  const box = () => [...model.get("low"), ...model.get("high")];
-  function toPixels(x, y) {
-    const [left, bottom, right, top] = box();
-    return [LEFT + ((x - left) / (right - left)) * width, TOP + ((top - y) / (top - bottom)) * height];
-  }
+  const low = () => model.get("low"), span = () => model.get("high").map((value, axis) => value - low()[axis]);
+  const shares = () => [model.get("x"), model.get("y")].map((value, axis) => (value - low()[axis]) / span()[axis]);
+  const toPixels = ([right, up]) =>
+    [LEFT + right * (size - LEFT - RIGHT), TOP + (1 - up) * (size - TOP - BOTTOM)];
+  const place = (x, y) => toPixels([(x - low()[0]) / span()[0], (y - low()[1]) / span()[1]]);
 
-  function drawPoints(pen) {
-    const places = numbers(model.get("points"), Float32Array), classes = numbers(model.get("labels"), Uint8Array);
-    const colours = model.get("colours");
-    for (const chosen of only < 0 ? [false] : [false, true]) { // the chosen class last, above the others
-      classes.forEach((kind, index) => {
-        if ((kind === only) !== chosen) return;
-        pen.globalAlpha = only < 0 || chosen ? 0.75 : 0.08;
-        pen.fillStyle = colours[kind];
-        pen.beginPath();
-        pen.arc(...toPixels(places[2 * index], places[2 * index + 1]), 2.2, 0, 7);
-        pen.fill();
-      });
-    }
-  }
-
-  function drawPicture() {
-    const pen = picture.getContext("2d"), [left, bottom, right, top] = box(), axes = model.get("axes");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    Object.assign(pen, { globalAlpha: 1, fillStyle: "white", strokeStyle: "#dddddd", font: "12px sans-serif" });
-    pen.fillRect(0, 0, size, size);
-    const write = (text, x, y, align) => { pen.fillStyle = INK; pen.textAlign = align; pen.fillText(text, x, y); };
-    for (const tick of ticks(left, right)) {
-      const [x] = toPixels(tick, top);
-      pen.strokeRect(x, TOP, 0, height);
-      write(String(tick).replace("-", "\u2212"), x, TOP + height + 15, "center");
-    }
-    for (const tick of ticks(bottom, top)) {
-      const [, y] = toPixels(left, tick);
-      pen.strokeRect(LEFT, y, width, 0);
-      write(String(tick).replace("-", "\u2212"), LEFT - 5, y + 4, "right");
-    }
-    write(axes[0], LEFT + width / 2, size - 5, "center");
-    write(axes[1], 4, TOP + height / 2 - 12, "left");
-    pen.save();
-    pen.beginPath();
-    pen.rect(LEFT, TOP, width, height);
-    pen.clip();
-    drawPoints(pen);
-    pen.restore();
-    pen.strokeStyle = INK;
-    pen.strokeRect(LEFT, TOP, width, height);
-    draw();
-  }
-
-  function draw() {
-    const pen = canvas.getContext("2d"), [x, y] = toPixels(model.get("x"), model.get("y")), axes = model.get("axes");
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.drawImage(picture, 0, 0);
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    for (const [colour, thickness] of [["white", 4], ["black", 1.5]]) { // seen on any colour
-      Object.assign(pen, { strokeStyle: colour, lineWidth: thickness });
-      pen.beginPath();
-      pen.arc(x, y, 6, 0, 7);
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        pen.moveTo(x + 6 * dx, y + 6 * dy);
-        pen.lineTo(x + 14 * dx, y + 14 * dy);
-      }
-      pen.stroke();
-    }
-    readout.textContent = `${axes[0]} = ${shown(model.get("x"))}, ${axes[1]} = ${shown(model.get("y"))}`;
-  }
-
-  function move(x, y) {
-    const [left, bottom, right, top] = box(), clip = (value, low, high) => Math.min(Math.max(value, low), high);
-    wanted = [clip(x, left, right), clip(y, bottom, top)];
+  function move(to) { // each axis' share of the box, 0 to 1
+    wanted = to.map((share) => Math.min(Math.max(share, 0), 1));
     frame ||= requestAnimationFrame(() => {
+      const [x, y] = wanted.map((share, axis) => low()[axis] + share * span()[axis]);
       frame = 0;
-      model.set({ x: wanted[0], y: wanted[1] });
-      model.save_changes();
       wanted = null;
+      model.set({ x, y });
+      model.save_changes();
     });
   }
-
-  function point(event) {
-    const edge = canvas.getBoundingClientRect(), [left, bottom, right, top] = box(), scale = size / edge.width;
-    const across = ((event.clientX - edge.left) * scale - LEFT) / width;
-    const up = 1 - ((event.clientY - edge.top) * scale - TOP) / height;
-    move(left + across * (right - left), bottom + up * (top - bottom));
+  const setSliders = model.get("axes").map((name, axis) =>
+    addSlider(sliders, name, axis + 1, (share) =>
+      move((wanted ?? shares()).map((other, place) => place === axis ? share : other))));
+  function draw() {
+    const pen = canvas.getContext("2d");
+    pen.drawImage(map, 0, 0, size, size);
+    drawCross(pen, ...toPixels(shares()));
+    shares().forEach((share, axis) => setSliders[axis](share, model.get("xy"[axis])));
   }
-
+  function drawAll() {
+    drawMap(map.getContext("2d"), model, place, size, only);
+    draw();
+  }
+  function point(event) {
+    const edge = canvas.getBoundingClientRect(), scale = size / edge.width;
+    const right = (event.clientX - edge.left) * scale - LEFT, down = (event.clientY - edge.top) * scale - TOP;
+    move([right / (size - LEFT - RIGHT), 1 - down / (size - TOP - BOTTOM)]);
+  }
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     canvas.setPointerCapture(event.pointerId);
@@ -135,28 +165,15 @@ function render({ model, el }) {
   });
   canvas.addEventListener("pointermove", (event) => { if (canvas.hasPointerCapture(event.pointerId)) point(event); });
   canvas.addEventListener("keydown", (event) => {
-    const step = STEPS[event.key], [left, bottom, right, top] = box(), share = event.shiftKey ? 1 / 10 : 1 / 50;
+    const step = ARROWS[event.key];
     if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    const [x, y] = wanted ?? [model.get("x"), model.get("y")];
-    move(x + step[0] * share * (right - left), y + step[1] * share * (top - bottom));
+    move((wanted ?? shares()).map((share, axis) => share + step[axis] / (event.shiftKey ? 10 : 50)));
   });
-
-  model.get("names").forEach((name, kind) => {
-    const entry = element("button", "latent-pad-name", legend, name), swatch = element("i", "", entry);
-    Object.assign(entry, { type: "button", title: `show only ${name}; again for all` });
-    entry.setAttribute("aria-pressed", "false");
-    swatch.style.background = model.get("colours")[kind];
-    entry.prepend(swatch);
-    entry.addEventListener("click", () => {
-      only = only === kind ? -1 : kind;
-      [...legend.children].forEach((other, index) => other.setAttribute("aria-pressed", String(index === only)));
-      drawPicture();
-    });
-  });
+  fillLegend(legend, model, (kind) => { only = kind; drawAll(); });
   model.on("change:x change:y", draw);
-  model.on("change:points change:labels change:low change:high", drawPicture);
-  drawPicture();
+  model.on("change:points change:labels change:low change:high", drawAll);
+  drawAll();
   return () => cancelAnimationFrame(frame);
 }
 

@@ -1,4 +1,4 @@
-"""A map of 2-D latents to click on, drag over, or walk over with the arrow keys: one widget, drawn by the browser."""
+"""A map of 2-D latents to click on, drag over, or cross with the arrow keys: one widget, drawn by the browser."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,27 +12,34 @@ from helpers.latents import check_latents
 from helpers.plotting import COLOURS
 
 MOST_POINTS = 3_000  # more of them hide one another, and each has to travel to the browser
-# Okabe and Ito's, and three more as far from them, and from each other, as could be found.
-PALETTE = (*COLOURS, "#F0E442", "#999999", "#882255")
+# Ten classes: the colours of Okabe and Ito (2008), grey, and two of them again, told apart by the mark.
+PALETTE = (*COLOURS, "#999999", *COLOURS[:2])
+MARKS = ("o",) * 8 + ("^",) * 2
 _STYLE = """
-.latent-pad { max-width: 100%; }
-.latent-pad-map { touch-action: none; cursor: crosshair; border-radius: 2px; }
-.latent-pad-map:focus, .latent-pad-name:focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
-.latent-pad-readout { text-align: center; font-variant-numeric: tabular-nums; }
-.latent-pad-legend { display: flex; flex-wrap: wrap; gap: 2px 4px; }
+.latent-pad { box-sizing: content-box; padding: 5px; }
+.latent-pad canvas { display: block; touch-action: none; cursor: crosshair; }
+.latent-pad canvas:focus, .latent-pad-name:focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
+.latent-pad > div { display: flex; flex-wrap: wrap; gap: 2px 6px; margin: 6px 0 0 12px; }
+.latent-pad label { display: flex; width: 100%; align-items: center; gap: 8px; }
+.latent-pad input { flex: 1; accent-color: #0072B2; }
+.latent-pad output { width: 4em; font-variant-numeric: tabular-nums; }
 .latent-pad-name { font: inherit; color: inherit; background: none; border: 1px solid transparent; cursor: pointer; }
 .latent-pad-name[aria-pressed=true] { border-color: currentColor; border-radius: 3px; }
 .latent-pad-name i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; border-radius: 50%;
-  border: 1px solid #777; }
+  outline: 1px solid #777; }
+.latent-pad-name i[data-mark="^"] { outline: none; border-radius: 0; clip-path: polygon(50% 0, 100% 100%, 0 100%); }
+.latent-pad-name i[data-mark="s"] { border-radius: 0; }
 """
 
 
 class LatentPad(anywidget.AnyWidget):
-    """A scatter of coloured points with a cross-hair at (`x`, `y`), which pointer and arrow keys move.
+    """A scatter of coloured points with a cross-hair at (`x`, `y`), which pointer, arrow keys and two sliders move.
 
     An arrow key moves it by a fiftieth of the box, with Shift by a tenth. `x` and `y` (floats, within the box)
-    are told to the kernel at most once a frame; `observe` them. The names below the map are buttons: one class
-    at a time stands out.
+    are told to the kernel at most once a frame; `observe` them. The sliders (`explore-z1` and `explore-z2` in a
+    page) belong to the pad and not to ipywidgets, whose own send back, a little rounded and a little late,
+    each value that the kernel gives them: what follows a drag would pull it back. The names below are buttons:
+    one class at a time stands out.
     """
 
     _esm = Path(__file__).with_name("latent_pad.js")
@@ -45,6 +52,7 @@ class LatentPad(anywidget.AnyWidget):
     labels = traitlets.Bytes().tag(sync=True)  # a byte a point: its place in `names`
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    marks = traitlets.List(traitlets.Unicode()).tag(sync=True)
     axes = traitlets.List(traitlets.Unicode(), ["z₁", "z₂"]).tag(sync=True)
     size = traitlets.Int(400).tag(sync=True)  # pixels, of the map's square
     description = traitlets.Unicode(
@@ -59,6 +67,7 @@ class LatentPad(anywidget.AnyWidget):
         low: Sequence[float],
         high: Sequence[float],
         colours: Sequence[str] = PALETTE,
+        marks: Sequence[str] = MARKS,
         **options,
     ) -> None:
         """Make the map; the cross-hair begins in the middle of the box.
@@ -66,10 +75,10 @@ class LatentPad(anywidget.AnyWidget):
         Args:
             points: floats `(n, 2)`. Of more than 3,000, that many are shown, evenly picked.
             labels: whole numbers `(n,)`, each a place in `names`.
-            names: of the classes, at most as many as there are colours.
+            names: of the classes, at most as many as there are colours and marks.
             low: the least `(x, y)` shown; points beyond the box are not seen.
             high: the greatest.
-            colours: CSS colours, one a class.
+            colours: CSS colours, one a class; `marks`: "o" (disc), "^" (triangle) or "s" (square).
             options: other traits, such as `size` in pixels, `axes` (two labels) and `description`.
 
         Raises:
@@ -78,10 +87,14 @@ class LatentPad(anywidget.AnyWidget):
         low, high = (check_latents(end, 2)[0].tolist() for end in (low, high))
         if not (low[0] < high[0] and low[1] < high[1]):
             raise UserError(f"low {low} and high {high} span no box. Give a low below the high on both axes.")
-        if len(names) > len(colours):
-            raise UserError(f"{len(names)} classes want as many colours, and there are {len(colours)}. Give more.")
+        if len(names) > min(len(colours), len(marks)):
+            raise UserError(
+                f"{len(names)} classes want as many colours and marks, and there are {len(colours)} and {len(marks)}. "
+                "Give more."
+            )
         middle = {"x": (low[0] + high[0]) / 2, "y": (low[1] + high[1]) / 2}
-        shown = {"names": list(names), "colours": list(colours)[: len(names)], "low": low, "high": high}
+        looks = {"colours": list(colours[: len(names)]), "marks": list(marks[: len(names)])}
+        shown = {"names": list(names), "low": low, "high": high, **looks}
         super().__init__(**packed(points, labels, len(names)), **shown, **{**middle, **options})
 
 
