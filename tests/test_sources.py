@@ -292,4 +292,12 @@ def test_fetching_everything_ends_with_a_table(server, only, capsys, status, exp
     server.status = status
     only(entry(server.url))
     assert sources.main() == expected
-    assert ("tiny         yes" if status == 200 else "tiny         NO") in capsys.readouterr().out
+    assert ("tiny           yes" if status == 200 else "tiny           NO") in capsys.readouterr().out
+
+
+def test_what_is_too_large_to_fetch_is_named_and_is_no_failure(server, only, capsys, monkeypatch):
+    monkeypatch.setattr(sources, "LARGEST_DOWNLOAD", 1)
+    only(entry(server.url))
+    assert sources.main() == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("tiny           by hand") and server.url in line
