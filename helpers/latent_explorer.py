@@ -76,14 +76,18 @@ class _Explorer:
 
     def _slot(self, name: str, caption: str) -> ipywidgets.VBox:
         self.pictures[name] = _mark(ipywidgets.Image(format="png", layout={"max_width": "100%"}), name)
-        self._captions[name] = ipywidgets.HTML(f"<b>{html.escape(caption)}</b>", layout={"min_height": "2em"})
+        self._captions[name] = ipywidgets.HTML(layout={"min_height": "2em"})
+        self._caption(name, caption)
         slot = [self._captions[name], self.pictures[name]]
         return ipywidgets.VBox(slot, layout={"margin": "0 0 0 1em", "align_items": "flex-start"})
 
     def _show(self, name: str, picture: np.ndarray, caption: str | None = None) -> None:
         self.pictures[name].value = png_bytes(enlarged(picture, self._height))
         if caption is not None:
-            self._captions[name].value = f"<b>{html.escape(caption)}</b>"
+            self._caption(name, caption)
+
+    def _caption(self, name: str, text: str) -> None:
+        self._captions[name].value = f"<b>{html.escape(text)}</b>"
 
     def _say(self, text: str, role: str = "status") -> None:
         mark = "⚠ " if role == "alert" else ""
@@ -361,6 +365,8 @@ class FaceExplorer(_Explorer):
         wanted = {name: z for name, z in {**wanted, "morphed": self.morphed}.items() if name in self.pictures}
         for name, picture in zip(wanted, _pictures(self._decode, np.stack(list(wanted.values()))), strict=True):
             self._show(name, picture)
+        if is_new and self.faces is not None:
+            self._caption("reconstruction", "Reconstruction" if self._random is None else "Generated")
         return self._remark()
 
     def _show_originals(self, names: Set[str]) -> None:
@@ -369,7 +375,7 @@ class FaceExplorer(_Explorer):
         if "face" in names:
             self._show("original", self.faces[self.controls["face"].value], "Original")
         if "random" in names:
-            self._show("original", np.full_like(self.faces[0], 0.9), "No original: z ~ N(0, I)")
+            self._show("original", np.full_like(self.faces[0], 0.9), "None: z is drawn")
         if "second" in names:
             self._show("other", self.faces[self.controls["second"].value])
 

@@ -3,9 +3,7 @@
 const LEFT = 40, TOP = 10, RIGHT = 12, BOTTOM = 34; // pixels around the box, room for the numbers of the axes
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 const OWN_KEYS = 'data-lm-suppress-shortcuts="true"'; // on what has the focus, else JupyterLab takes the arrow keys
-const OUTLINES = { // corners of a mark around (0, 0), in pixels; a disc has none
-  "o": [], "^": [[0, -3.4], [3, 2], [-3, 2]], "s": [[-2, -2], [2, -2], [2, 2], [-2, 2]],
-};
+const TRIANGLE = [[0, -3.4], [3, 2], [-3, 2]]; // corners around (0, 0), in pixels
 
 function numbers(view, Kind) { // a copy, since the bytes need not begin where a float may
   return new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -21,10 +19,9 @@ function ticks(low, high) { // round numbers, four to nine of them
 const withMinus = (number) => String(number).replace("-", "\u2212");
 
 function drawMark(pen, mark, x, y) {
-  const corners = OUTLINES[mark] ?? [];
   pen.beginPath();
-  if (!corners.length) pen.arc(x, y, 2.2, 0, 7);
-  corners.forEach(([dx, dy]) => pen.lineTo(x + dx, y + dy));
+  if (mark === "^") TRIANGLE.forEach(([dx, dy]) => pen.lineTo(x + dx, y + dy));
+  else pen.arc(x, y, 2.2, 0, 7);
   pen.fill();
 }
 

@@ -8,13 +8,10 @@ import numpy as np
 import traitlets
 
 from helpers.errors import UserError
+from helpers.latent_plots import CLASS_COLOURS, CLASS_MARKS
 from helpers.latents import check_latents
-from helpers.plotting import COLOURS
 
 MOST_POINTS = 3_000  # more of them hide one another, and each has to travel to the browser
-# Ten classes: the colours of Okabe and Ito (2008), grey, and two of them again, told apart by the mark.
-PALETTE = (*COLOURS, "#999999", *COLOURS[:2])
-MARKS = ("o",) * 8 + ("^",) * 2
 _STYLE = """
 .latent-pad { box-sizing: content-box; padding: 5px; }
 .latent-pad canvas { display: block; touch-action: none; cursor: crosshair; }
@@ -28,7 +25,6 @@ _STYLE = """
 .latent-pad-name i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; border-radius: 50%;
   outline: 1px solid #777; }
 .latent-pad-name i[data-mark="^"] { outline: none; border-radius: 0; clip-path: polygon(50% 0, 100% 100%, 0 100%); }
-.latent-pad-name i[data-mark="s"] { border-radius: 0; }
 """
 
 
@@ -66,8 +62,8 @@ class LatentPad(anywidget.AnyWidget):
         names: Sequence[str],
         low: Sequence[float],
         high: Sequence[float],
-        colours: Sequence[str] = PALETTE,
-        marks: Sequence[str] = MARKS,
+        colours: Sequence[str] = CLASS_COLOURS,
+        marks: Sequence[str] = CLASS_MARKS,
         **options,
     ) -> None:
         """Make the map; the cross-hair begins in the middle of the box.
@@ -78,7 +74,7 @@ class LatentPad(anywidget.AnyWidget):
             names: of the classes, at most as many as there are colours and marks.
             low: the least `(x, y)` shown; points beyond the box are not seen.
             high: the greatest.
-            colours: CSS colours, one a class; `marks`: "o" (disc), "^" (triangle) or "s" (square).
+            colours: CSS colours, one a class; `marks`: "o" (disc) or "^" (triangle). As in the figures.
             options: other traits, such as `size` in pixels, `axes` (two labels) and `description`.
 
         Raises:
