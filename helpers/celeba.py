@@ -143,10 +143,8 @@ def _standin_faces(train_limit: int | None, test_limit: int | None, size: int, r
     train_images, train_attributes, columns = draw_faces(counts["train"], STANDIN_SEEDS["train"], size)
     test_images, test_attributes, _ = draw_faces(counts["test"], STANDIN_SEEDS["test"], size)
     train_names, test_names = ([f"drawn {part} {number}" for number in range(counts[part])] for part in counts)
-    line = (
-        f"Stand-in: {counts['train']:,} training and {counts['test']:,} test faces, {size}x{size}, drawn by this "
-        f"project, because {reason}. For the real data {sources.manifest()['celeba'].by_hand}."
-    )
+    what = f"{counts['train']:,} training and {counts['test']:,} test faces, {size}x{size}, drawn by this project"
+    line = sources.standin_line("celeba", what, reason)
     print(line)
     return Faces(
         train_images, test_images, train_attributes, test_attributes, columns, train_names, test_names, False, line

@@ -53,7 +53,8 @@ def load_nietzsche() -> Corpus:
     lookup = sources.find("nietzsche")
     if not lookup.paths:
         text = standins.python_prose()
-        return _report(Corpus(text, False, _standin_line("nietzsche", "prose from Python's own manual", lookup.note)))
+        line = sources.standin_line("nietzsche", "prose from Python's own manual", lookup.note)
+        return _report(Corpus(text, False, line))
     text = _read_text(lookup.paths[0])
     if len(text) != NIETZSCHE_CHARACTERS or not text.startswith(NIETZSCHE_START):
         raise UserError(
@@ -125,7 +126,7 @@ def _standin_reviews(train_limit: int | None, test_limit: int | None, reason: st
     train = grammar.sample(train_limit or STANDIN_REVIEWS["train"], seed=1)
     test = grammar.sample(test_limit or STANDIN_REVIEWS["test"], seed=2)
     what = f"{len(train):,} training and {len(test):,} test reviews drawn from a small grammar"
-    return _report(Reviews(train, test, False, _standin_line("imdb", what, reason), grammar))
+    return _report(Reviews(train, test, False, sources.standin_line("imdb", what, reason), grammar))
 
 
 def _read_imdb(path: Path) -> dict[str, list[str]]:
@@ -189,10 +190,6 @@ def _decode(content: bytes, name: str) -> str:
             f"{name} is not UTF-8 text (byte {error.start:,} is {content[error.start]:#04x}). "
             "Save it as UTF-8, or get it again."
         ) from error
-
-
-def _standin_line(key: str, what: str, reason: str) -> str:
-    return f"Stand-in: {what}, because {reason}. For the real data {sources.manifest()[key].by_hand}."
 
 
 def _report(data):

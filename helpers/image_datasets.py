@@ -149,8 +149,7 @@ def _load(data_set: DataSet, limits: dict[str, int | None]) -> LabelledImages:
         checked = " (checked by its content)" if lookup.note.startswith("local") else ""
         line = f"{data_set.title}: {said} images, {lookup.note}{checked}."
     else:
-        by_hand = sources.manifest()[data_set.key].by_hand
-        line = f"Stand-in: {said} {data_set.standin}, because {lookup.note}. For the real data {by_hand}."
+        line = sources.standin_line(data_set.key, f"{said} {data_set.standin}", lookup.note)
     print(line)
     return LabelledImages(
         train_images, train_labels, test_images, test_labels, data_set.names, bool(lookup.paths), line

@@ -6,6 +6,7 @@
 import os
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,9 +59,17 @@ class Entry:
 
     @property
     def by_hand(self) -> str:
-        """A sentence that says how to get the data set without this program."""
-        names = " and ".join(f"{file.url} ({file.bytes / 1e6:.1f} MB)" for file in self.files)
-        return f"download {names} and put it into a folder that GENERATIVE_DATA_DIR names"
+        """Half a sentence that says how to get the data set without this program."""
+        folders = {file.url.removesuffix(file.name) for file in self.files}
+        if len(self.files) > 1 and len(folders) == 1:
+            what = _listed(f"{file.name} ({_size(file.bytes)})" for file in self.files)
+            folder = folders.pop()
+            # What ends in # is a page to click on; a folder on a server shows no list of its files.
+            what += f" from {folder[:-1]}" if folder.endswith("#") else f" from {folder}NAME"
+        else:
+            what = _listed(f"{file.url} ({_size(file.bytes)})" for file in self.files)
+        them = "it" if len(self.files) == 1 else "them"
+        return f"download {what} and put {them} into a folder that GENERATIVE_DATA_DIR names"
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,7 @@ def find(key: str) -> Lookup:
         UserError: there is no such data set; `NB_DATA` or `GENERATIVE_DATA_DIR` is wrong; or
             `NB_DATA=real` and the files cannot be had.
     """
-    if key not in manifest():
-        raise UserError(f"there is no data set {key!r}. Known: {', '.join(manifest())}.")
-    entry = manifest()[key]
+    entry = _entry(key)
     mode = data_mode()
     if mode == "standin":
         return Lookup((), "NB_DATA=standin asks for it")
@@ -126,12 +133,29 @@ def find(key: str) -> Lookup:
     lookup = _download(entry)
     if mode == "real" and not lookup.paths:
         looked = ", ".join(str(folder) for folder in _folders_of(entry))
-        names = " and ".join(file.name for file in entry.files)
+        names, verb = _listed(file.name for file in entry.files), "is" if len(entry.files) == 1 else "are"
         raise UserError(
-            f"{names} ({entry.title}) is missing, and NB_DATA=real allows no stand-in. Looked for in {looked}; "
+            f"{names} ({entry.title}) {verb} missing, and NB_DATA=real allows no stand-in. Looked for in {looked}; "
             f"download: {lookup.note}. To get it by hand, {entry.by_hand}. Or set NB_DATA=auto."
         )
     return lookup
+
+
+def standin_line(key: str, what: str, reason: str) -> str:
+    """Return the line by which a loader says that it made a stand-in.
+
+    Args:
+        key: the data set of the manifest that it stands for.
+        what: what was made, without a full stop, such as "30 faces drawn by this project".
+        reason: why; half a sentence, as in the `note` of a `Lookup` without paths.
+
+    Returns:
+        "Stand-in: …, because …. For the real data …."
+
+    Raises:
+        UserError: there is no such data set.
+    """
+    return f"Stand-in: {what}, because {reason}. For the real data {_entry(key).by_hand}."
 
 
 def local_folders() -> list[Path]:
@@ -152,6 +176,25 @@ def local_folders() -> list[Path]:
     raise UserError(f"GENERATIVE_DATA_DIR={named!r} is not a folder. Correct it, or unset it.")
 
 
+def _entry(key: str) -> Entry:
+    if key not in manifest():
+        raise UserError(f"there is no data set {key!r}. Known: {', '.join(manifest())}.")
+    return manifest()[key]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return "a", "a and b", or "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes for people: kB below a megabyte, and tenths of one below ten."""
+    if count < 1e6:
+        return f"{max(1, round(count / 1e3)):,} kB"
+    return f"{count / 1e6:,.{1 if count < 1e7 else 0}f} MB"
+
+
 def _folders_of(entry: Entry) -> list[Path]:
     keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     return [*local_folders(), *([keras_home / entry.keras_cache] if entry.keras_cache else [])]
@@ -168,7 +211,7 @@ def _find_local(entry: Entry) -> tuple[Path, ...]:
 
 def _download(entry: Entry) -> Lookup:
     if entry.bytes > LARGEST_DOWNLOAD:
-        return Lookup((), f"{entry.bytes / 1e6:,.0f} MB is too much to download unasked")
+        return Lookup((), f"{_size(entry.bytes)} is too much to download unasked")
     folder = downloads.writable_cache(CHECKOUT / "data" / "cache")
     paths = []
     try:

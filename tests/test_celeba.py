@@ -314,7 +314,9 @@ def test_what_is_not_there_is_an_error_that_names_the_nearest(write, attribute, 
 
 
 def test_without_any_real_is_an_error_that_says_how_to_get_it(own_data):
-    with pytest.raises(UserError, match="img_align_celeba.zip and list_attr_celeba.txt.*missing.*CelebA.html"):
+    with pytest.raises(
+        UserError, match="img_align_celeba.zip and list_attr_celeba.txt.*are missing.*CelebA.html and put them"
+    ):
         load_faces()
 
 
@@ -323,7 +325,10 @@ def test_standin_has_the_sizes_asked_for_and_new_faces_to_test_on(own_data, monk
     faces = load_faces(train_limit=30, test_limit=20, size=32)
     assert capsys.readouterr().out == faces.source + "\n"
     assert not faces.is_real
-    assert "too much to download unasked" in faces.source and "CelebA.html" in faces.source
+    assert faces.source == sources.standin_line(
+        "celeba", "30 training and 20 test faces, 32x32, drawn by this project", sources.find("celeba").note
+    )
+    assert "1,470 MB is too much to download unasked" in faces.source and "CelebA.html" in faces.source
     assert faces.train_images.shape == (30, 32, 32, 3) and faces.test_images.shape == (20, 32, 32, 3)
     assert faces.train_attributes.shape == (30, len(faces.attribute_names))
     assert len(faces.train_names) == 30 and len(set(faces.train_names + faces.test_names)) == 50

@@ -138,7 +138,9 @@ def test_imdb_standin_has_the_sizes_asked_for(monkeypatch):
     assert not set(reviews.train) & set(reviews.test)
     assert not reviews.is_real
     assert reviews.grammar.nats_per_word() > 0
-    assert "ai.stanford.edu" in reviews.source
+    assert reviews.source == sources.standin_line(
+        "imdb", "30 training and 10 test reviews drawn from a small grammar", "NB_DATA=standin asks for it"
+    )
 
 
 def test_nietzsche_from_where_it_can_be_had(capsys):
@@ -150,6 +152,7 @@ def test_nietzsche_from_where_it_can_be_had(capsys):
         assert "unverified" in corpus.source
     else:
         assert len(corpus.text) > 150_000
+        assert corpus.source.startswith("Stand-in: prose from Python's own manual, because ")
         assert "https://" in corpus.source
 
 

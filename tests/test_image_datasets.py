@@ -287,7 +287,9 @@ def test_standin_has_the_sizes_asked_for(monkeypatch, key, capsys):
     assert images.train_images.dtype == images.train_labels.dtype == np.uint8
     assert not images.is_real
     assert capsys.readouterr().out == images.source + "\n"
-    assert images.source.startswith("Stand-in: 40 training and 30 test") and "NB_DATA=standin" in images.source
+    data_set = getattr(image_datasets, key.upper())
+    what = f"40 training and 30 test {data_set.standin}"
+    assert images.source == sources.standin_line(key, what, "NB_DATA=standin asks for it")
     assert not {image.tobytes() for image in images.train_images} & {image.tobytes() for image in images.test_images}
 
 

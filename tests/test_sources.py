@@ -275,6 +275,51 @@ def test_unknown_mode_and_unknown_data_are_errors(monkeypatch):
         sources.find("imdb")
 
 
+def files(folder: str, **sizes: int) -> tuple[sources.RemoteFile, ...]:
+    return tuple(sources.RemoteFile(name, folder + name, size, "") for name, size in sizes.items())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (files("https://x.org/set/", a=84_125_825), "https://x.org/set/a (84 MB) and put it"),
+        (files("https://x.org/set/", a=4_422_102, b=5_148), "a (4.4 MB) and b (5 kB) from https://x.org/set/NAME"),
+        (files("https://x.org/set.html#", a=9, b=9), "a (1 kB) and b (1 kB) from https://x.org/set.html and put them"),
+        (
+            files("https://x.org/", a=9, b=9, c=9),
+            "a (1 kB), b (1 kB) and c (1 kB) from https://x.org/NAME and put them",
+        ),
+        (
+            files("https://x.org/", a=999_400) + files("https://y.org/", b=1_443_490_838),
+            "https://x.org/a (999 kB) and https://y.org/b (1,443 MB) and put them",
+        ),
+    ],
+)
+def test_how_to_get_a_data_set_by_hand(given, says):
+    by_hand = sources.Entry("tiny", "A tiny set", "none", (), given).by_hand
+    assert by_hand.startswith(f"download {says}")
+    assert by_hand.endswith(("put it", "put them")[len(given) > 1] + " into a folder that GENERATIVE_DATA_DIR names")
+
+
+def test_a_standin_says_what_it_is_and_why_and_how_to_get_the_real_data(only):
+    only(entry("https://x.org/data.bin"))
+    assert sources.standin_line("tiny", "3 drawn things", "the line is down") == (
+        "Stand-in: 3 drawn things, because the line is down. For the real data download https://x.org/data.bin "
+        "(256 kB) and put it into a folder that GENERATIVE_DATA_DIR names."
+    )
+    with pytest.raises(UserError, match="no data set 'huge'. Known: tiny"):
+        sources.standin_line("huge", "3 drawn things", "the line is down")
+
+
+def test_several_missing_files_are_missing_and_one_is(only, monkeypatch):
+    monkeypatch.setenv("NB_DATA", "real")
+    monkeypatch.setenv("NB_OFFLINE", "1")
+    for sizes, says in (({"a": 9}, "^a .A tiny set. is"), ({"a": 9, "b": 9, "c": 9}, "^a, b and c .A tiny set. are")):
+        only(replace(entry("https://x.org/data.bin"), files=files("https://x.org/", **sizes)))
+        with pytest.raises(UserError, match=f"{says} missing"):
+            sources.find("tiny")
+
+
 def test_manifest_is_complete():
     for entry in sources.manifest().values():
         assert entry.title
