@@ -5,7 +5,7 @@ The photographs show real people, and the attributes are what annotators thought
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,6 +16,7 @@ from PIL import Image
 
 from helpers import sources
 from helpers.archives import zip_reader
+from helpers.attribute_table import read_table
 from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
 
@@ -105,9 +106,9 @@ def load_faces(
     if not lookup.paths:
         return _standin_faces(train_limit, test_limit, size, lookup.note)
     pictures = lookup.paths[0]
-    table = _read_table(pictures.parent / TABLE)
+    table = read_table(pictures.parent / TABLE)
     with _folder_reader(pictures) if pictures.is_dir() else _archive_reader(pictures) as (names, read):
-        _check_rows(names, table, pictures)
+        table.check_has(names, pictures)
         train, test = _split(names, pictures)
         train_images, train_names = _load_part(train, train_limit, read, size, crop, f"{pictures}, training part")
         test_images, test_names = _load_part(test, test_limit, read, size, crop, f"{pictures}, test part")
@@ -149,63 +150,6 @@ def _standin_faces(train_limit: int | None, test_limit: int | None, size: int, r
     return Faces(
         train_images, test_images, train_attributes, test_attributes, columns, train_names, test_names, False, line
     )
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The attributes' names, the row of each picture by its file name, and int8 `(rows, A)` of -1 and 1."""
-
-    columns: list[str]
-    rows: dict[str, int]
-    values: np.ndarray
-
-    def of(self, names: Sequence[str]) -> np.ndarray:
-        return self.values[[self.rows[name] for name in names]]
-
-
-def _read_table(path: Path) -> _Table:
-    lines = _lines(path)
-    if len(lines) < 3 or not lines[0].strip().isdecimal():
-        raise UserError(f"{path} does not begin with a count of pictures and a line of attributes. Get it again.")
-    columns, rows = lines[1].split(), {}
-    values = np.empty((len(lines) - 2, len(columns)), np.int8)
-    for number, line in enumerate(lines[2:], 3):
-        name, *signs = line.split() or [""]
-        if len(signs) != len(columns) or not {"1", "-1"}.issuperset(signs):
-            raise UserError(
-                f"{path}, line {number:,}, is no name of a picture and {len(columns)} times 1 or -1: "
-                f"{line[:40]!r}. Get it again."
-            )
-        if name in rows:
-            raise UserError(f"{path}, line {number:,}, is a second row for {name}. Get it again.")
-        values[number - 3] = [1 if sign == "1" else -1 for sign in signs]
-        rows[name] = number - 3
-    if len(rows) != int(lines[0]):
-        raise UserError(f"{path}, line 1, says {int(lines[0]):,} pictures; {len(rows):,} rows follow. Get it again.")
-    return _Table(columns, rows, values)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_bytes().rstrip().splitlines()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}). Put {TABLE} beside the pictures; it comes from the same page."
-        ) from error
-    for number, line in enumerate(lines):
-        try:
-            lines[number] = line.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}, line {number + 1:,}, is not UTF-8 text. Get it again.") from error
-    return lines
-
-
-def _check_rows(names: Sequence[str], table: _Table, pictures: Path) -> None:
-    if missing := [name for name in names if name not in table.rows]:
-        raise UserError(
-            f"{pictures.parent / TABLE} has no row for {len(missing):,} of the {len(names):,} pictures in {pictures}; "
-            f"{missing[0]} is the first. Get both from the same place."
-        )
 
 
 @contextmanager

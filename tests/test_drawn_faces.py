@@ -7,9 +7,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from helpers import drawn_faces
-from helpers.drawn_faces import ATTRIBUTES, FaceFactors, draw_face, draw_faces, draw_from, sample_factors
+from helpers import drawn_faces, drawn_shapes
+from helpers.drawn_faces import draw_face, draw_faces, draw_from
 from helpers.errors import UserError
+from helpers.face_factors import ATTRIBUTES, FaceFactors, sample_factors
 
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 # A face on which every factor can be seen.
@@ -175,10 +176,10 @@ def test_a_larger_picture_shrunk_is_the_smaller_one():
 
 
 def test_layers_end_within_the_part_that_is_cut_out_for_them(monkeypatch):
-    factors, cut = sample_factors(100, seed=8), drawn_faces._Scene.cut
+    factors, cut = sample_factors(100, seed=8), drawn_shapes.Scene.cut
     images = draw_from(factors)
     larger = lambda scene, top, bottom, side=1.0: cut(scene, top - 0.1, bottom + 0.1, side + 0.1)  # noqa: E731
-    monkeypatch.setattr(drawn_faces._Scene, "cut", larger)
+    monkeypatch.setattr(drawn_shapes.Scene, "cut", larger)
     np.testing.assert_array_equal(draw_from(factors), images)
 
 
