@@ -32,7 +32,7 @@ class _Explorer:
         self.status = _mark(ipywidgets.HTML(layout={"width": "28em"}), "status")
         for name, control in self.controls.items():
             is_choice = isinstance(control, ipywidgets.ToggleButtons)
-            control.layout.width = "auto" if is_choice else "28em"
+            control.layout.width, control.layout.flex_flow = ("auto", "row nowrap") if is_choice else ("28em", None)
             control.style.description_width = "5em" if name == "decoder" else "12em"
             _mark(control, name).observe(lambda change, name=name: self._moved(name), names="value")
 
@@ -388,7 +388,7 @@ class FaceExplorer(_Explorer):
         if not beyond:
             return "" if self._random is None else "A latent drawn from N(0, I). Choose a face to leave it."
         names = ", ".join(name.replace("_", " ") for name in beyond)
-        return f"Beyond ±{USUAL:g}, where few of the training faces lie or none: {names}."
+        return f"Beyond ±{USUAL:g}, where few training faces lie, if any: {names}."
 
 
 def nearest_picture(points: np.ndarray, pictures: np.ndarray, captions: Sequence[str]) -> Callable:
