@@ -246,7 +246,7 @@ def test_pictures_of_another_shape_are_an_error(write, size):
         ("", "does not begin with a count"),
         (table().replace("30\n", "", 1), "does not begin with a count"),
         ("000001.jpg\n" * 10, "does not begin with a count"),
-        (None, "list_attr_celeba.txt cannot be read.*beside the pictures"),
+        (None, "list_attr_celeba.txt cannot be read.*Put list_attr_celeba.txt beside the pictures"),
     ],
 )
 def test_a_table_that_is_damaged_or_missing_is_an_error(write, text, says):
