@@ -189,10 +189,10 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _size(count: int) -> str:
-    """Return a number of bytes for people: kB below a megabyte, and tenths of one below ten."""
+    """Return a number of bytes for people: kB below a megabyte, and tenths of one below a hundred."""
     if count < 1e6:
         return f"{max(1, round(count / 1e3)):,} kB"
-    return f"{count / 1e6:,.{1 if count < 1e7 else 0}f} MB"
+    return f"{count / 1e6:,.{1 if count < 1e8 else 0}f} MB"
 
 
 def _folders_of(entry: Entry) -> list[Path]:

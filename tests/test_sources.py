@@ -282,7 +282,7 @@ def files(folder: str, **sizes: int) -> tuple[sources.RemoteFile, ...]:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (files("https://x.org/set/", a=84_125_825), "https://x.org/set/a (84 MB) and put it"),
+        (files("https://x.org/set/", a=84_125_825), "https://x.org/set/a (84.1 MB) and put it"),
         (files("https://x.org/set/", a=4_422_102, b=5_148), "a (4.4 MB) and b (5 kB) from https://x.org/set/NAME"),
         (files("https://x.org/set.html#", a=9, b=9), "a (1 kB) and b (1 kB) from https://x.org/set.html and put them"),
         (
