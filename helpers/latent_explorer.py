@@ -3,7 +3,7 @@
 import html
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import ipywidgets
 import numpy as np
@@ -22,18 +22,19 @@ USUAL, FURTHEST = 3.0, 5.0  # how often an attribute's vector may be added: unma
 class _Explorer:
     """What both explorers share: controls that can be set at once, pictures swapped in place, and a line of words."""
 
-    def __init__(self, controls: Mapping[str, ipywidgets.Widget], height: int) -> None:
+    def __init__(
+        self, controls: Mapping[str, ipywidgets.Widget], height: int, lock: AbstractContextManager | None = None
+    ) -> None:
         self.controls, self._height = dict(controls), height
         self._first = self._values()
         self._drawn: dict[str, object] = {}
-        self._lock, self._is_quiet = threading.RLock(), False  # a walk moves the controls from its own thread
+        self._lock, self._is_quiet = lock or threading.RLock(), False
         self.pictures: dict[str, ipywidgets.Image] = {}
         self._captions: dict[str, ipywidgets.HTML] = {}
         self.status = _mark(ipywidgets.HTML(layout={"width": "28em"}), "status")
         for name, control in self.controls.items():
-            is_choice = isinstance(control, ipywidgets.ToggleButtons)
-            control.layout.width, control.layout.flex_flow = ("auto", "row nowrap") if is_choice else ("28em", None)
-            control.style.description_width = "5em" if name == "decoder" else "12em"
+            if not isinstance(control, ipywidgets.ToggleButtons):
+                control.layout.width, control.style.description_width = "28em", "12em"
             _mark(control, name).observe(lambda change, name=name: self._moved(name), names="value")
 
     def set(self, **values) -> None:
@@ -142,7 +143,7 @@ class MapExplorer(_Explorer):
         self.low, self.high = (np.broadcast_to(np.asarray(end, np.float64), 2) for end in (low, high))
         self.pad = _mark(LatentPad(self._points[known[0]], labels, names, self.low, self.high, size=size), "map")
         self._thread, self._stop = None, threading.Event()
-        super().__init__({"decoder": _choice([(name, name) for name in known], "Decoder")}, height)
+        super().__init__({"decoder": _choice([(name, name) for name in known])}, height, self.pad.lock)
         for axis, name in (("x", "z1"), ("y", "z2")):
             self.pad.observe(lambda change, name=name: self._moved(name), names=axis)
         self._build()
@@ -157,7 +158,7 @@ class MapExplorer(_Explorer):
         self._walk_button = _button("Walk", "walk", self._walk_or_stop, button_style="primary")
         surprise, reset = _button("Surprise me", "surprise", self.surprise), _button("Reset", "reset", self.reset)
         buttons = ipywidgets.HBox([self._walk_button, surprise, reset], layout={"flex_flow": "row wrap"})
-        choice = [self.controls["decoder"]] if len(self._decoders) > 1 else []
+        choice = [_labelled("Decoder", self.controls["decoder"], "5em")] if len(self._decoders) > 1 else []
         slots = [self._slot("decoded", "Decoded")]
         if any(self._nearest.values()):
             slots.append(self._slot("nearest", "Nearest training picture"))
@@ -309,7 +310,7 @@ class FaceExplorer(_Explorer):
             **attributes,
             "second": ipywidgets.IntSlider(min(1, last), min=0, max=last, description="Second face"),
             "morph": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="Morph"),
-            "path": _choice([("straight line", "linear"), ("great circle", "spherical")], "Along a"),
+            "path": _choice([("straight line", "linear"), ("great circle", "spherical")]),
         }
 
     def _build(self) -> None:
@@ -322,7 +323,10 @@ class FaceExplorer(_Explorer):
         if not self.vectors:
             del captions["edited"]
         slots = [self._slot(name, caption) for name, caption in captions.items()]
-        left = ipywidgets.VBox([*self.controls.values(), ipywidgets.HBox([surprise, reset]), self.status])
+        *shown, path = self.controls.values()
+        left = ipywidgets.VBox(
+            [*shown, _labelled("Along a", path, "12em"), ipywidgets.HBox([surprise, reset]), self.status]
+        )
         wrap = {"flex_flow": "row wrap", "align_content": "flex-start", "align_items": "flex-start"}
         strip = ipywidgets.HBox(slots, layout={**wrap, "max_width": f"{3 * (self._height + 40)}px"})
         self.view = ipywidgets.HBox([left, strip], layout={"flex_flow": "row wrap"})
@@ -461,5 +465,12 @@ def _button(description: str, name: str, action: Callable[[], object], **options
     return button
 
 
-def _choice(options: Sequence[tuple[str, str]], description: str) -> ipywidgets.ToggleButtons:
-    return ipywidgets.ToggleButtons(options=options, description=description, style={"button_width": "auto"})
+def _choice(options: Sequence[tuple[str, str]]) -> ipywidgets.ToggleButtons:
+    return ipywidgets.ToggleButtons(options=options, style={"button_width": "auto"})
+
+
+def _labelled(text: str, control: ipywidgets.Widget, width: str) -> ipywidgets.HBox:
+    """Return a control with a label on its left; toggle buttons would put their own above themselves."""
+    return ipywidgets.HBox(
+        [ipywidgets.HTML(f"<div style='text-align:right'>{text}</div>", layout={"width": width}), control]
+    )

@@ -1,5 +1,6 @@
 """A map of 2-D latents to click on, drag over, or cross with the arrow keys: one widget, drawn by the browser."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +92,16 @@ class LatentPad(anywidget.AnyWidget):
         middle = {"x": (low[0] + high[0]) / 2, "y": (low[1] + high[1]) / 2}
         looks = {"colours": list(colours[: len(names)]), "marks": list(marks[: len(names)])}
         shown = {"names": list(names), "low": low, "high": high, **looks}
+        self.lock = threading.RLock()
         super().__init__(**packed(points, labels, len(names)), **shown, **{**middle, **options})
+
+    def set_state(self, sync_data: dict) -> None:
+        """Take in what the browser says, as ipywidgets does, but hold `lock` from the first trait to the last observer.
+
+        A thread that moves the cross-hair and holds it too can then not write over a place half told.
+        """
+        with self.lock:
+            super().set_state(sync_data)
 
 
 def packed(points: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, bytes]:

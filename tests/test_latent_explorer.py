@@ -258,6 +258,10 @@ def test_whoever_moves_a_control_ends_the_walk(explorer, decoder):
     np.testing.assert_array_equal(decoder.calls[-1], [[4.5, 3.5]])
 
 
+def test_the_walk_and_the_browser_take_turns(explorer):
+    assert explorer._lock is explorer.pad.lock
+
+
 def test_moving_back_to_where_the_walk_began_ends_it_too(explorer, decoder):
     begun = threading.Event()
     explorer.pad.observe(lambda change: begun.set(), names="x")
