@@ -15,7 +15,7 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 # isort: split
 import keras
 
-from bench import characters, dream, style, words
+from bench import characters, dream, style, vae, words
 from bench.measure import SMALL, Sizes, matmul_gflops, say
 from bench.report import Row, markdown
 from helpers.errors import UserError
@@ -32,6 +32,8 @@ JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "dream-memory": dream.memory,
     "style-step": style.step,
     "style-optimisers": style.optimisers,
+    "vae-training": vae.training,
+    "vae-grid": vae.grid,
 }
 
 

@@ -46,6 +46,8 @@ class Sizes:
     race_height: int = 160  # of the picture that SGD and L-BFGS paint
     style_steps: int = 900  # of SGD
     race_evaluations: int = 70  # of L-BFGS
+    vae_steps: int = 80  # of training in one repeat; the recipe takes a quarter of them
+    vae_predictions: int = 60  # calls of `predict` in one repeat
 
 
 SMALL = Sizes(
@@ -72,6 +74,8 @@ SMALL = Sizes(
     race_height=32,
     style_steps=2,
     race_evaluations=8,
+    vae_steps=4,
+    vae_predictions=3,
 )
 
 

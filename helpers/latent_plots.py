@@ -118,6 +118,7 @@ def samples_on_map(
         axis = figure.add_subplot(grid[line, 0])
         scatter(axis, points, labels, names)
         axis.set_title(name, fontsize=10)
+        axis.scatter(*places.T, s=0)  # so that the numbers, which are texts, lie within the axes
         columns = 6
         inner = grid[line, 1].subgridspec(-(-len(places) // columns), columns)
         for number, (place, pixels) in enumerate(zip(places, pictures, strict=True), start=1):

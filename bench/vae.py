@@ -1,0 +1,96 @@
+"""Variational autoencoder: training and a grid of latents, by the second edition's recipe and as in notebook 04."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, seconds_of
+from bench.report import Row, rate_row
+from helpers import image_datasets, latents
+from helpers.batches import PictureBatches
+from tools.lift import lift
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "04_variational_autoencoder.ipynb"
+BATCH, GRID = 128, 30  # as the second edition has them
+
+
+class RecipeVAE(keras.Model):
+    """Chollet, *Deep Learning with Python*, 2nd edition, section 12.4, written afresh; to be run eagerly, as there."""
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.total, self.rebuilding, self.divergence = (keras.metrics.Mean(name=n) for n in ("total", "rec", "kl"))
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            mean, log_variance = tf.split(self.encoder(data[0]), 2, axis=-1)
+            z = mean + tf.exp(0.5 * log_variance) * tf.random.normal(tf.shape(mean))
+            pictures = tf.sigmoid(self.decoder(z))
+            crossed = keras.losses.binary_crossentropy(data[0], pictures)
+            rebuilding = tf.reduce_mean(tf.reduce_sum(crossed, axis=(1, 2)))
+            divergence = -0.5 * (1 + log_variance - tf.square(mean) - tf.exp(log_variance))
+            total = rebuilding + tf.reduce_mean(divergence)
+        gradients = tape.gradient(total, self.trainable_weights)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        for metric, value in ((self.total, total), (self.rebuilding, rebuilding), (self.divergence, divergence)):
+            metric.update_state(value)
+        return {metric.name: metric.result() for metric in (self.total, self.rebuilding, self.divergence)}
+
+
+def arithmetic(model: keras.Model) -> float:
+    """Return the floating-point operations of one picture's way through a model's convolutions and dense layers."""
+    total = 0.0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            total += 2 * np.prod(layer.kernel.shape) * np.prod(layer.input.shape[1:3])
+        elif isinstance(layer, keras.layers.Conv2D):
+            total += 2 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3])
+        elif isinstance(layer, keras.layers.Dense):
+            total += 2 * np.prod(layer.kernel.shape)
+    return float(total)
+
+
+def training(sizes: Sizes) -> list[Row]:
+    """Return the row of pictures trained on in a second, with the second edition's network both ways."""
+    notebook = lift(NOTEBOOK, "VAE", "second_edition", "framed")
+    pictures = notebook.framed(image_datasets.load_mnist(sizes.vae_steps * BATCH).train_images)
+    dataset = PictureBatches(pictures, BATCH, SEED)(0)
+    pipeline = len(pictures) / seconds_of(lambda: [None for _ in PictureBatches(pictures, BATCH, SEED)(1)])
+    recipe, ours = RecipeVAE(*notebook.second_edition(2)), notebook.VAE(*notebook.second_edition(2))
+    recipe.compile(keras.optimizers.Adam(), run_eagerly=True)
+    ours.compile(keras.optimizers.Adam(), jit_compile=False)
+    share = dataset.take(max(1, sizes.vae_steps // 4))  # the recipe's steps are slow
+    rates = interleaved_rates(
+        (lambda: recipe.fit(share, verbose=0), len(share) * BATCH),
+        (lambda: ours.fit(dataset, verbose=0), len(dataset) * BATCH),
+        sizes.repeats,
+    )
+    operations = 3 * (arithmetic(ours.encoder) + arithmetic(ours.decoder))  # forward, and twice that backward
+    speed, peak = operations * float(np.median(rates[1])) / 1e9, matmul_gflops()
+    say(f"VAE training at {speed:.0f} of {peak:.0f} GFLOP/s")
+    remarks = [
+        f"the second edition's network on 32x32 digits, {operations / 1e6:.0f} MFLOP a picture: {speed:.0f} GFLOP/s, "
+        f"{speed / peak:.2f} of what a product of two matrices reaches here.",
+        f"the input pipeline alone gives {pipeline:,.0f} pictures a second.",
+    ]
+    return [rate_row("VAE training, pictures", "per second", *rates, "4", remarks)]
+
+
+def grid(sizes: Sizes) -> list[Row]:
+    """Return the row of decoded pictures in a second: one call of `predict` each, and a 30x30 grid at once."""
+    notebook = lift(NOTEBOOK, "second_edition", "make_decode")
+    decoder = notebook.second_edition(2)[1]
+    decode, places = notebook.make_decode(decoder), latents.quantile_grid(GRID, GRID)
+    few = places[: sizes.vae_predictions]
+    rates = interleaved_rates(
+        (lambda: [decoder.predict(place[None], verbose=0) for place in few], len(few)),
+        (lambda: decode(places), len(places)),
+        sizes.repeats,
+    )
+    remark = f"{len(few)} calls of `predict` were timed, and the whole grid."
+    return [rate_row(f"VAE, pictures of a {GRID}x{GRID} grid", "per second", *rates, "400", [remark])]
