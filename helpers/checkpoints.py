@@ -72,15 +72,17 @@ def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str
     """Assign arrays to variables one by one.
 
     Raises:
-        UserError: their number or a shape differs; then nothing was assigned.
+        UserError: their number or a shape differs; it names the first weight that does, and nothing was assigned.
     """
-    expected = [tuple(variable.shape) for variable in variables]
-    found = [array.shape for array in arrays]
+    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
     if expected != found:
-        odd = next((pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]), None)
-        detail = f"{odd[1]} instead of {odd[0]}" if odd else f"{len(found)} instead of {len(expected)}"
+        pairs = zip(variables, found, strict=False)
+        odd = next(((variable, shape) for variable, shape in pairs if tuple(variable.shape) != shape), None)
+        detail = f"{len(found)} arrays for {len(expected)} weights"
+        if odd:
+            detail = f"{getattr(odd[0], 'path', 'a weight')} is {tuple(odd[0].shape)} here and {odd[1]} there"
         raise UserError(
-            f"{source} belongs to a model of another shape ({detail} arrays). Use the model that it was saved from, "
+            f"{source} belongs to a model of another shape ({detail}). Use the model that it was saved from, "
             "or reset this training."
         )
     for variable, array in zip(variables, arrays, strict=True):
