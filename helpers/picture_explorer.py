@@ -11,11 +11,11 @@ import numpy as np
 from IPython.display import HTML, display
 
 from helpers.errors import UserError
+from helpers.explorers import button, mark, own_picture_controls, status_line, typed_path, uploaded_file
 from helpers.images import load_picture, picture_from_bytes, png_bytes
 from helpers.widgets import LARGEST_SEED
 
 SECONDS_BETWEEN_PICTURES = 0.25  # of work in progress; more of them would only wait in the browser
-CONTENT_TYPES = ".png,.jpg,.jpeg,.gif,.bmp,.webp,.tif,.tiff"
 
 
 class PictureExplorer:
@@ -55,22 +55,18 @@ class PictureExplorer:
         for name, control in self.controls.items():
             control.layout.width = "24em"
             control.style.description_width = "9em"
-            _mark(control, name)
+            mark(control, name)
         self._build(action)
         self._images[0].value = png_bytes(picture)
 
     def _build(self, action: str) -> None:
-        self._run = _button(action, "run", self.run, button_style="primary")
-        self._stop_button = _button("Stop", "stop", self.stop, disabled=True)
-        surprise = _button("Surprise me", "surprise", self._surprise)
-        reset = _button("Reset", "reset", self._reset)
-        self.path = _mark(ipywidgets.Text(placeholder="path or address of a picture", description="Your own"), "path")
-        self.path.style.description_width, self.path.layout.width = "9em", "24em"
-        opening = _button("Open", "open", self._open)
-        self.upload = _mark(ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False), "upload")
-        self.upload.observe(self._uploaded, names="value")
-        self.progress = _mark(ipywidgets.FloatProgress(min=0, max=1, layout={"width": "24em"}), "progress")
-        self.status = _mark(ipywidgets.HTML(layout={"width": "24em"}), "status")
+        self._run = button(action, "run", self.run, button_style="primary")
+        self._stop_button = button("Stop", "stop", self.stop, disabled=True)
+        surprise = button("Surprise me", "surprise", self._surprise)
+        reset = button("Reset", "reset", self._reset)
+        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded, "9em", "24em")
+        self.progress = mark(ipywidgets.FloatProgress(min=0, max=1, layout={"width": "24em"}), "progress")
+        self.status = mark(ipywidgets.HTML(layout={"width": "24em"}), "status")
         self._idle_only = [self._run, surprise, reset, opening, self.upload]
         buttons = [self._run, self._stop_button, *([surprise] if "seed" in self.controls else []), reset]
         left = [
@@ -186,7 +182,7 @@ class PictureExplorer:
         if number == len(self._images):
             name = f"result-{number}" if number else "original"
             image = ipywidgets.Image(format="png", layout={"max_width": "100%"})
-            self._images.append(_mark(image, name))
+            self._images.append(mark(image, name))
             self._captions.append(ipywidgets.HTML())
             self._strip.children += (ipywidgets.VBox([self._captions[-1], image], layout={"margin": "0 0 0 1em"}),)
         self._captions[number].value = f"<b>{html.escape(title)}</b>"
@@ -204,20 +200,16 @@ class PictureExplorer:
             self._say("")
 
     def _open(self) -> None:
-        place = self.path.value.strip().strip("\"'")
+        place = typed_path(self.path.value)
         if place:
             self._begin("Loading …", lambda: self._use(load_picture(place, **self._bounds())))
         elif not self.is_busy:
             self._say("Give the path or the address of a picture first.", role="alert")
 
     def _uploaded(self, change) -> None:
-        files = change["new"]
-        if not files:
-            return
-        # ipywidgets 7, which Colab has, gives a dictionary by file name; 8 gives a tuple.
-        name, file = next(iter(files.items())) if isinstance(files, dict) else (files[0]["name"], files[0])
-        content = bytes(file["content"])
-        self._begin("Loading …", lambda: self._use(picture_from_bytes(content, name=name, **self._bounds())))
+        if file := uploaded_file(change["new"]):
+            name, content = file
+            self._begin("Loading …", lambda: self._use(picture_from_bytes(content, name=name, **self._bounds())))
 
     def _bounds(self) -> dict[str, int]:
         height = len(self._first_picture)
@@ -237,20 +229,7 @@ class PictureExplorer:
         self._stop_button.disabled = not busy
 
     def _say(self, text: str, role: str = "status") -> None:
-        mark = "⚠ " if role == "alert" else ""
-        self.status.value = f"<p role='{role}' style='line-height:1.4'>{mark}{html.escape(text)}</p>"
-
-
-def _mark(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
-    """Give a widget the class by which it is found in a page."""
-    widget.add_class(f"explore-{name.replace('_', '-')}")
-    return widget
-
-
-def _button(description: str, name: str, action: Callable[[], object], **options) -> ipywidgets.Button:
-    button = _mark(ipywidgets.Button(description=description, **options), name)
-    button.on_click(lambda _: action())
-    return button
+        self.status.value = status_line(text, role)
 
 
 def progress_bar(name: str) -> Callable[..., None]:
