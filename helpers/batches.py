@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.errors import UserError
+from helpers.pipelines import untuned
 
 
 class PictureBatches:
@@ -46,7 +47,7 @@ class PictureBatches:
         order = generator.permutation(len(self._pictures))
         mirrored = generator.random(len(order)) < (0.5 if self._flip else 0.0)
         rows = tf.data.Dataset.from_tensor_slices((order, mirrored)).batch(self.batch_size, drop_remainder=True)
-        return rows.map(self._batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+        return untuned(rows.map(self._batch, num_parallel_calls=2, deterministic=True).prefetch(2))
 
     def _batch(self, rows: tf.Tensor, mirrored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = tf.cast(tf.gather(self._pictures, rows), tf.float32) / 255
@@ -63,4 +64,4 @@ def in_order(pictures: np.ndarray, batch_size: int = 500) -> tf.data.Dataset:
         batch_size: pictures in a batch; the last may have fewer.
     """
     batches = tf.data.Dataset.from_tensor_slices(pictures).batch(batch_size)
-    return batches.map(lambda batch: (tf.cast(batch, tf.float32) / 255,) * 2).prefetch(1)
+    return untuned(batches.map(lambda batch: (tf.cast(batch, tf.float32) / 255,) * 2).prefetch(1))

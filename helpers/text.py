@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.errors import UserError
+from helpers.pipelines import untuned
 
 
 class Vocabulary:
@@ -148,7 +149,7 @@ def _shifted_batches(index: np.ndarray, gather) -> tf.data.Dataset:
         window = gather(item)
         return window[:, :-1], window[:, 1:]
 
-    return tf.data.Dataset.from_tensor_slices(index).map(inputs_and_targets).prefetch(tf.data.AUTOTUNE)
+    return untuned(tf.data.Dataset.from_tensor_slices(index).map(inputs_and_targets).prefetch(2))
 
 
 def without_breaks(reviews: Iterable[str]) -> list[str]:
@@ -158,5 +159,5 @@ def without_breaks(reviews: Iterable[str]) -> list[str]:
 
 def encode_documents(vectorizer, documents: Sequence[str]) -> list[np.ndarray]:
     """Return the ids of each document's words, `(words,)` int32, by a `keras.layers.TextVectorization`; no padding."""
-    batches = tf.data.Dataset.from_tensor_slices(documents).batch(512).map(vectorizer)
+    batches = untuned(tf.data.Dataset.from_tensor_slices(documents).batch(512).map(vectorizer))
     return [row[row > 0].astype(np.int32) for batch in batches for row in batch.numpy()]

@@ -18,6 +18,7 @@ from sklearn.datasets import load_sample_image
 from helpers import images, pretrained
 from helpers.errors import UserError
 from helpers.feature_net import BLOCKS, build_feature_net
+from helpers.pipelines import untuned
 from helpers.training import Training
 from tools import pack_feature_net as pack
 from tools.tiny_imagenet import Pictures, augment, find_data, read_pictures, read_words
@@ -40,7 +41,7 @@ def training_batches(pictures: Pictures, sides: Sequence[int], classes: int) -> 
             return images.CENTRED.preprocess(pixels), tf.one_hot(tf.gather(pictures.labels, rows), classes)
 
         dataset = tf.data.Dataset.from_tensor_slices(order).batch(BATCH, drop_remainder=True)
-        return dataset.enumerate().map(prepare, num_parallel_calls=2).prefetch(2)
+        return untuned(dataset.enumerate().map(prepare, num_parallel_calls=2).prefetch(2))
 
     return batches
 
