@@ -1,0 +1,61 @@
+"""One line of text that follows a training, updated in place."""
+
+import math
+import time
+
+import keras
+from IPython.display import display
+from tqdm import tqdm
+
+SECONDS_BETWEEN_UPDATES = 0.5
+
+
+class ProgressLine:
+    """Steps done of all steps, the time left, and a note (carriage returns would fill an executed notebook)."""
+
+    def __init__(self, total: int) -> None:
+        """Show the line; `total` is the number of steps to do."""
+        self.total, self.done, self.note = total, 0, ""
+        self._start = self._shown = time.perf_counter()
+        self._handle = display(_Line(self._text()), display_id=True)
+
+    def step(self) -> None:
+        """Count a step, and show it unless the line was updated a moment ago."""
+        self.done += 1
+        if time.perf_counter() - self._shown > SECONDS_BETWEEN_UPDATES:
+            self.show()
+
+    def show(self) -> None:
+        """Bring the line up to date."""
+        self._shown = time.perf_counter()
+        if self._handle is not None:  # outside a notebook there is none
+            self._handle.update(_Line(self._text()))
+
+    def _text(self) -> str:
+        elapsed = time.perf_counter() - self._start
+        return tqdm.format_meter(self.done, self.total, elapsed, ncols=100, unit="step", postfix=self.note)
+
+
+class StepWatch(keras.callbacks.Callback):
+    """Moves a progress line, counts steps, and ends the epoch when a figure is not finite; `odd` names that figure."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        super().__init__()
+        self.line, self.steps, self.odd = line, 0, ""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.steps += 1
+        self.line.step()
+        self.odd = next((name for name, value in (logs or {}).items() if not math.isfinite(value)), "")
+        if self.odd:
+            self.model.stop_training = True
+
+
+class _Line:
+    """A text that a notebook shows as it is."""
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+    def __repr__(self) -> str:
+        return self.content
