@@ -22,6 +22,7 @@ FLAT = " ".join(PROSE.split())
 LIFTED = (
     *("framed", "as_floats", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution"),
     *("cross_entropy", "root_mean_squared_error", "logit", "make_decode", "embed", "share_far", "nearest_distance"),
+    *("shares_of", "draw_from_box", "steps_between", "log_evidence", "error_table"),
     *(
         "Sampling",
         "first_edition",
@@ -213,12 +214,51 @@ def test_active_units_are_counted_by_the_variance_of_the_means(nb):
 
 
 def test_what_is_far_from_any_picture_is_counted(nb, pictures):
-    known, rebuilt = pictures[:100], nb.as_floats(pictures[:100])
-    rebuilt = np.clip(rebuilt + random.normal(scale=0.02, size=rebuilt.shape), 0, 1)
-    noise = random.random((50, 32, 32, 1))
+    known, noise = pictures[:100], random.random((50, 32, 32, 1))
     mixed = np.concatenate([noise, nb.as_floats(pictures[:50])])
-    assert nb.share_far(mixed, rebuilt, known) == 0.5
+    assert nb.share_far(mixed, known, 0.1) == 0.5
     np.testing.assert_allclose(nb.nearest_distance(nb.as_floats(known[:3]), known), 0, atol=1e-6)
+
+
+def test_shares_of_places_go_to_the_nearest_dots_kind(nb):
+    points, labels = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 9.0]]), np.array([3, 3, 7])
+    places = np.array([[0.1, 0.1], [0.9, -5.0], [0.0, 8.0], [2.0, 1.0]])
+    expected = np.zeros(10)
+    expected[[3, 7]] = 0.75, 0.25
+    np.testing.assert_allclose(nb.shares_of(places, points, labels), expected)
+
+
+def test_draws_from_the_box_fill_it_and_stay_in_it(nb):
+    points = np.array([[-1.0, 2.0], [3.0, 5.0], [0.0, 3.0]])
+    drawn = nb.draw_from_box(points, 5000)
+    assert drawn.shape == (5000, 2) and (drawn >= [-1, 2]).all() and (drawn <= [3, 5]).all()
+    np.testing.assert_allclose(drawn.mean(axis=0), [1, 3.5], atol=0.1)
+
+
+def test_steps_between_neighbours_of_a_grid(nb):
+    grid = np.zeros((2, 2, 4, 4, 1))
+    grid[0, 1], grid[1, 1] = 0.3, 0.5
+    found = nb.steps_between(grid.reshape(4, 4, 4, 1), 2)
+    np.testing.assert_allclose(sorted(found), [0, 0.2, 0.3, 0.5])
+
+
+def test_log_evidence_is_that_of_a_decoder_that_looks_at_no_latent_and_of_one_that_does(nb):
+    x = nb.as_floats(np.full((2, 2, 2, 1), [[[[51]]], [[[255]]]], np.uint8))
+    blind = lambda z, training: np.full((len(z), 2, 2, 1), 0.4, np.float32)  # noqa: E731
+    expected = -nb.bernoulli(x, np.full(x.shape, 0.4, np.float32))
+    np.testing.assert_allclose(nb.log_evidence(blind, x, furthest=6.0), expected, atol=1e-3)
+    # One pixel, white where the first latent is above 0: half of the prior, so that p(x = 1) = 1/2.
+    sign = lambda z, training: np.where(z[:, :1] > 0, 30.0, -30.0).astype(np.float32)[..., None, None]  # noqa: E731
+    found = nb.log_evidence(sign, np.ones((1, 1, 1, 1), np.float32), furthest=6.0)
+    np.testing.assert_allclose(found, np.log(0.5), atol=0.02)
+
+
+def test_the_error_table_knows_mean_components_and_models(nb, pictures, monkeypatch):
+    perfect = lambda pictures: nb.as_floats(pictures)  # noqa: E731
+    monkeypatch.setitem(nb.error_table.__globals__, "rebuild", lambda model, pictures: model(pictures))
+    errors = nb.error_table(pictures[:150], pictures[150:], {"perfect": perfect}, (2, 20))
+    assert errors["perfect"] == 0
+    assert errors["mean picture"] > errors["PCA, 2 components"] > errors["PCA, 20 components"] > 0
 
 
 def test_the_circle_keeps_the_length_that_a_line_loses():
