@@ -1,0 +1,245 @@
+"""How alike two sets of pictures are in the features of a net: KID, precision and recall."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.neighbors import NearestNeighbors
+
+from helpers import backbones
+from helpers.errors import UserError
+from helpers.progress_line import ProgressLine
+
+UNSEEN = 300  # pictures that are done too soon for a line of progress
+BLOCK = 1_000  # rows that are compared with all others at a time
+# What is read of each net, the side in pixels that pictures are resized to, and the layers.
+_CHOICES = {
+    "inception_v3": ("InceptionV3 mixed8", 150, ("mixed8",)),
+    backbones.EMBEDDED: (f"{backbones.EMBEDDED} block4_conv3", 64, ("block4_conv3",)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureModel:
+    """A net that describes a picture by some hundred numbers.
+
+    Attributes:
+        name: of the net and its layers, for figures, such as "InceptionV3 mixed8".
+        size: height and width in pixels that pictures are resized to.
+        width: how many numbers describe a picture.
+        compute: uint8 `(n, h, w, 3)` → float32 `(n, width)`, one compiled function for all n, h and w.
+        model: the part of the net that is run.
+    """
+
+    name: str
+    size: int
+    width: int
+    compute: Callable = field(repr=False)
+    model: keras.Model = field(repr=False)
+
+    @property
+    def caution(self) -> str:
+        """The sentence to print beside every figure that is made with these features."""
+        return (
+            f"Features: {self.name}, averaged over the picture ({self.width:,} numbers), at {self.size}x{self.size} "
+            "pixels. Not comparable with published KIDs, which use InceptionV3's last pooling layer at 299 pixels."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features of pictures: `values`, float32 `(n, width)`, and `net`, the name of what they were made with."""
+
+    values: np.ndarray
+    net: str
+
+
+@dataclass(frozen=True)
+class KernelInceptionDistance:
+    """A KID: `mean` over `subsets` pairs of random subsets of `subset_size` rows each, and their standard `deviation`.
+
+    The deviation is that of single subsets, as KIDs are published, not the error of their mean. Subsets that are most
+    of a set have rows in common and differ too little: give sets of at least twice `subset_size`. Where both sets
+    were used whole there was only one pair, and `deviation` is not a number (NaN).
+    """
+
+    mean: float
+    deviation: float
+    subsets: int
+    subset_size: int
+
+    def __str__(self) -> str:
+        spread = f"± {self.deviation:.4f}" if self.subsets > 1 else "(one subset)"
+        return f"{self.mean:.4f} {spread}"
+
+
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """Shares in [0, 1]: fakes that look like some real picture, and reals that look like some fake."""
+
+    precision: float
+    recall: float
+
+
+def feature_model(net: str = "inception_v3") -> FeatureModel:
+    """Load the net that describes pictures, and print one line that says which.
+
+    Both are averaged over the picture's places: InceptionV3's `mixed8` (1,280 numbers) on pictures resized to
+    150x150, or the embedded net's last convolution (256) at 64x64, the size it was trained on. What lies beyond
+    these layers is not run. KIDs of the one are not comparable with those of the other, nor either with published
+    KIDs, which use InceptionV3's last pooling layer at 299 pixels: `caution` says so. The embedded net looks at
+    texture more than at shape: photographs of faces with some noise (16 of 255) are farther from photographs to it
+    than drawn faces are, while to InceptionV3 the drawn ones are six times as far (1,000 faces of CelebA each).
+
+    Args:
+        net: "inception_v3", for which the embedded net stands in where its weights cannot be had, or "feature_net".
+
+    Raises:
+        UserError: another net; or as `backbones.load`.
+    """
+    if net not in _CHOICES:
+        raise UserError(f"features cannot be had of {net!r}. Ask for {' or '.join(_CHOICES)}.")
+    backbone = backbones.load(net)
+    name, size, layers = _CHOICES[backbone.name]
+    model = backbones.features(backbone, layers)
+    width = sum(backbone.channels(layer) for layer in layers)
+    preprocess = backbone.preprocessing.preprocess
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+    def compute(pictures):
+        # Where pictures are enlarged `antialias` changes nothing; where they shrink, no pixel is passed over.
+        resized = tf.image.resize(tf.cast(pictures, tf.float32) / 255, (size, size), "bilinear", antialias=True)
+        activations = model(preprocess(resized), training=False)  # layer → (n, rows, columns, channels)
+        return tf.concat([tf.reduce_mean(activations[layer], axis=(1, 2)) for layer in layers], axis=1)
+
+    return FeatureModel(name, size, width, compute, model)
+
+
+def picture_features(model: FeatureModel, pictures: np.ndarray, batch_size: int = 50) -> Features:
+    """Return the features of pictures, with a line of progress for more than 300 of them.
+
+    Args:
+        model: from `feature_model`.
+        pictures: uint8 `(n, h, w, 3)`, RGB in 0–255, resized bilinearly to the size that the model takes.
+        batch_size: how many are computed at a time; it bounds the memory and changes no result beyond rounding.
+
+    Returns:
+        float32 `(n, model.width)`, with the name of the net.
+
+    Raises:
+        UserError: there are no pictures, they have another shape or dtype, or `batch_size` is below 1.
+    """
+    pictures = np.asarray(pictures)
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3 or not pictures.size:
+        raise UserError(
+            f"pictures of uint8, (n, h, w, 3), are expected, not {pictures.dtype} {pictures.shape}. Floats in [0, 1] "
+            "become such by images.to_uint8."
+        )
+    if batch_size < 1:
+        raise UserError(f"batches of {batch_size} leave nothing to compute. Give at least 1.")
+    values, starts = np.empty((len(pictures), model.width), np.float32), range(0, len(pictures), batch_size)
+    line = ProgressLine(len(starts)) if len(pictures) > UNSEEN else None
+    for start in starts:
+        batch = pictures[start : start + batch_size]
+        values[start : start + len(batch)] = model.compute(tf.constant(batch))
+        if line:
+            line.step()
+    if line:
+        line.show()
+    return Features(values, model.name)
+
+
+def kernel_inception_distance(
+    features_a: np.ndarray, features_b: np.ndarray, subsets: int = 50, subset_size: int = 500, seed: int = 0
+) -> KernelInceptionDistance:
+    """Return the KID of two sets: 0 on average where they come from one distribution, larger the less they are alike.
+
+    Bińkowski et al. (2018), "Demystifying MMD GANs", arXiv:1801.01401: the squared maximum mean discrepancy with the
+    kernel k(x, y) = (x·y / d + 1)³, estimated without bias (Gretton et al. 2012, "A Kernel Two-Sample Test", Lemma 6).
+    Without bias means that sets of any size can be compared, and that a KID near 0 may fall below it.
+
+    Args:
+        features_a: finite numbers `(n, d)`, such as `picture_features(...).values`.
+        features_b: likewise `(m, d)`, from the same net; the sets must not share pictures.
+        subsets: how many pairs of subsets are drawn, at least 2; each without repetition within a set.
+        subset_size: rows in each, at least 2; lowered to the smaller set where that has fewer.
+        seed: of the drawing.
+
+    Raises:
+        UserError: a set has fewer than 2 rows or values that are not finite; the widths differ; or a count is below 2.
+    """
+    a, b = _checked_features(features_a, features_b)
+    if min(subsets, subset_size) < 2:
+        raise UserError(f"{subsets} subsets of {subset_size} rows have no spread. Give at least 2 of both.")
+    size = min(subset_size, len(a), len(b))
+    if size == len(a) == len(b):
+        return KernelInceptionDistance(_squared_discrepancy(a, b), float("nan"), 1, size)
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(subsets):
+        some_a, some_b = (rows[generator.choice(len(rows), size, replace=False)] for rows in (a, b))
+        drawn.append(_squared_discrepancy(some_a, some_b))
+    return KernelInceptionDistance(float(np.mean(drawn)), float(np.std(drawn, ddof=1)), subsets, size)
+
+
+def precision_recall(real_features: np.ndarray, fake_features: np.ndarray, neighbours: int = 3) -> PrecisionRecall:
+    """Return how many fakes look real (precision), and how much of the variety of the reals they have (recall).
+
+    Kynkäänniemi et al. (2019), "Improved Precision and Recall Metric for Assessing Generative Models",
+    arXiv:1904.06991, equations 1 and 2. Around each picture of a set lies a ball that reaches to its k-th nearest
+    neighbour in that set; precision is the share of fakes inside a ball of some real picture, recall the share of
+    reals inside a ball of some fake. Both depend on the sizes of the sets (more pictures make smaller balls), so
+    compare only sets of the same sizes, and see what held-out reals reach against reals.
+
+    Args:
+        real_features: finite numbers `(n, d)`, such as `picture_features(...).values`.
+        fake_features: likewise `(m, d)`, from the same net.
+        neighbours: k, at least 1; 3 in the paper.
+
+    Raises:
+        UserError: a set has too few rows for k neighbours or values that are not finite, or the widths differ.
+    """
+    real, fake = _checked_features(real_features, fake_features)
+    fewest = min(len(real), len(fake))
+    if not 1 <= neighbours < fewest:
+        raise UserError(f"{neighbours} neighbours cannot be found among {fewest} rows. Give 1 to {fewest - 1}.")
+    return PrecisionRecall(_share_inside(fake, real, neighbours), _share_inside(real, fake, neighbours))
+
+
+def _squared_discrepancy(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the unbiased estimate of the squared MMD of two sets of rows, float64 `(n, d)` and `(m, d)`."""
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        base = x @ y.T / x.shape[1] + 1
+        return base * base * base  # many times as fast as a power
+
+    def mean_of_pairs(x: np.ndarray) -> float:  # a row with itself is no pair: counting it is what biases the estimate
+        values = kernel(x, x)
+        return (values.sum() - np.trace(values)) / (len(x) * (len(x) - 1))
+
+    return float(mean_of_pairs(a) + mean_of_pairs(b) - 2 * kernel(a, b).mean())
+
+
+def _share_inside(rows: np.ndarray, others: np.ndarray, neighbours: int) -> float:
+    """Return the share of rows inside the ball around some of the others that reaches to its k-th neighbour."""
+    index = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(others)
+    radii = index.kneighbors()[0][:, -1]  # without an argument a row is no neighbour of its own
+    starts = range(0, len(rows), BLOCK)
+    inside = [(euclidean_distances(rows[start : start + BLOCK], others) <= radii).any(axis=1) for start in starts]
+    return float(np.concatenate(inside).mean())
+
+
+def _checked_features(*sets: np.ndarray) -> tuple[np.ndarray, ...]:
+    checked = tuple(np.asarray(features, np.float64) for features in sets)
+    for features in checked:
+        if features.ndim != 2 or len(features) < 2:
+            raise UserError(f"features of at least 2 pictures, (n, d), are expected, not the shape {features.shape}.")
+        if not np.isfinite(features).all():
+            raise UserError("features are no numbers or infinite. Look at the pictures: has the training run to NaN?")
+    widths = {features.shape[1] for features in checked}
+    if len(widths) > 1:
+        raise UserError(f"features of {' and '.join(map(str, sorted(widths)))} numbers are of two nets. Use one.")
+    return checked
