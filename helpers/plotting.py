@@ -178,14 +178,16 @@ class LiveCurves:
             training_curves(history, self.unit, self.references),
             f"Training and held-out loss over time, in {self.unit}; held out at last {history[-1]['validation']:.3f}",
         )
-        contents = [curves, sample_table(history[-1].get("samples", {}), f"After epoch {history[-1]['epoch']}")]
+        contents, samples = [curves], history[-1].get("samples")
+        if samples:
+            contents.append(sample_table(samples, f"After epoch {history[-1]['epoch']}"))
         cell = getattr(get_ipython(), "execution_count", None)
-        if not self._handles or cell != self._cell:  # a cell that is run again has lost its outputs
-            self._cell, self._handles = cell, [display(content, display_id=True) for content in contents]
-        else:
-            for handle, content in zip(self._handles, contents, strict=True):
-                if handle is not None:  # outside a notebook there is none
-                    handle.update(content)
+        if cell != self._cell:  # a cell that is run again has lost its outputs
+            self._cell, self._handles = cell, []
+        for handle, content in zip(self._handles, contents, strict=False):
+            if handle is not None:  # outside a notebook there is none
+                handle.update(content)
+        self._handles += [display(content, display_id=True) for content in contents[len(self._handles) :]]
 
 
 def sample_table(samples: dict[str, str], caption: str) -> HTML:
