@@ -1,7 +1,7 @@
-"""What explorers do beside the kernel's own thread: walk along a path."""
+"""What explorers do beside the kernel's own thread: walk along a path, and wait until the controls rest."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 import ipywidgets
@@ -9,6 +9,41 @@ import ipywidgets
 from helpers.explorers import Explorer, button
 
 SECONDS_A_FRAME = 0.05  # of a walk
+REST = 0.25  # seconds without a call, after which what was put off is done
+
+
+class Later:
+    """Puts off some work until nothing has asked for it for a while: of many calls in a row, only the last counts."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        """`action` is called in a thread of its own, or by `now`; it must not raise and has to take its own lock."""
+        self._action, self._lock, self._timer = action, threading.Lock(), None
+
+    def call(self) -> None:
+        """Ask for the work; a call that still waits is forgotten."""
+        with self._lock:
+            self._forget()
+            self._timer = threading.Timer(REST, self._action)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def now(self) -> None:
+        """Do the work at once, and forget a call that still waits."""
+        with self._lock:
+            self._forget()
+        self._action()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until what was asked for is done; return False if it is not after `seconds`."""
+        timer = self._timer
+        if timer is None:
+            return True
+        timer.join(seconds)
+        return not timer.is_alive()
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class WalkingExplorer(Explorer):

@@ -97,8 +97,8 @@ class Explorer:
         slot = [self._captions[name], self.pictures[name]]
         return ipywidgets.VBox(slot, layout={"margin": "0 0 0 1em", "align_items": "flex-start"})
 
-    def _show(self, name: str, picture: np.ndarray, caption: str | None = None) -> None:
-        self.pictures[name].value = png_bytes(enlarged(picture, self._height))
+    def _show(self, name: str, picture: np.ndarray, caption: str | None = None, height: int | None = None) -> None:
+        self.pictures[name].value = png_bytes(enlarged(picture, height or self._height))
         if caption is not None:
             self._caption(name, caption)
 
@@ -137,6 +137,11 @@ def is_same(value: object, before: object) -> bool:
     if isinstance(value, float) and isinstance(before, float):
         return abs(value - before) < 1e-6
     return value == before
+
+
+def in_short(error: Exception) -> str:
+    """Return the kind of an error and the first 200 characters of what it says, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def status_line(text: str, role: str = "status") -> str:

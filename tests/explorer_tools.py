@@ -58,3 +58,38 @@ def first_two(explorer, name):
 def from_browser(widget, **values):
     """Set traits as a message from the page does."""
     widget.set_state(values)
+
+
+class Timers:
+    """Stands for threading.Timer: nothing runs before the test says so."""
+
+    def __init__(self):
+        self.made = []
+
+    def __call__(self, seconds, action):
+        self.made.append(Timer(seconds, action))
+        return self.made[-1]
+
+    def fire(self):
+        """Run what waits."""
+        for timer in self.made:
+            if not timer.is_cancelled:
+                timer.is_cancelled = True
+                timer.action()
+
+
+class Timer:
+    def __init__(self, seconds, action):
+        self.seconds, self.action = seconds, action
+        self.daemon = self.is_started = self.is_cancelled = False
+
+    def start(self):
+        self.is_started = True
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
+def alert(explorer):
+    """Return the explorer's line of words if it is about something that went wrong, else an empty text."""
+    return explorer.status.value if "role='alert'" in explorer.status.value else ""
