@@ -74,8 +74,8 @@ def test_the_bar_is_as_long_as_the_probability(logit, percent, colour):
 
 
 def test_the_place_counts_lower_logits_of_either_kind():
-    said = place_among(0.5, np.array([0.1, 0.6, 0.7, 0.8]), np.array([-1.0, 0.2]))
-    assert "25% of the 4 real" in said and "100% of the 2 fakes" in said
+    said = place_among(0.5, np.array([0.1, 0.4, 0.5, 0.6]), np.array([-1.0, 0.2]))
+    assert "50% of the 4 real" in said and "100% of the 2 fakes" in said
 
 
 def colour_at(pixels, row, column):
