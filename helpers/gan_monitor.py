@@ -1,0 +1,157 @@
+"""What a GAN's training looks like: its curves, its progress pictures epoch by epoch, and a plain word when it fails.
+
+The figures are means over an epoch, as the training reports them: `discriminator_loss` and `generator_loss` in
+nats, `D(real)` and `D(fake)`, the mean probability of "real" that the discriminator gives to either kind, and
+`accuracy`, the share of pictures that it judges rightly, all three in [0, 1].
+"""
+
+import html
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+import numpy as np
+from IPython import get_ipython
+from IPython.display import HTML, DisplayHandle, Image, display
+from matplotlib.figure import Figure
+
+from helpers.errors import UserError
+from helpers.images import png_bytes
+from helpers.latents import tile_grid
+from helpers.plotting import COLOURS, new_figure, picture
+
+HEALTHY = (0.6, 0.9)  # accuracy of the discriminator; measured in notebook 05
+WON = 0.98  # accuracy of a discriminator from which next to nothing is to be learned
+COLLAPSED = 0.5  # spread of the generated pictures as a share of the real ones'
+MENDS = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
+
+
+def adversarial_curves(history: Sequence[dict], title: str) -> Figure:
+    """Draw both losses on the left, and on the right the discriminator's verdicts with the healthy band of accuracy.
+
+    Args:
+        history: a record an epoch with the figures named above; `spread`, where it is there, is drawn as well.
+        title: what the figure shows.
+    """
+    figure, (left, right) = new_figure(2, width=9.5, height=3.2)
+    epochs = [record["epoch"] for record in history]
+    losses = {"discriminator": "discriminator_loss", "generator": "generator_loss"}
+    shares = {"D(real)": "D(real)", "D(fake)": "D(fake)", "accuracy": "accuracy", "spread of the fakes": "spread"}
+    for axis, lines in ((left, losses), (right, {name: key for name, key in shares.items() if key in history[0]})):
+        for number, (name, key) in enumerate(lines.items()):
+            style = {"linestyle": ("-", "--", "-.", ":")[number], "marker": "osD^"[number], "markersize": 3}
+            values, every = [record[key] for record in history], max(1, len(epochs) // 12)
+            axis.plot(epochs, values, color=COLOURS[number], markevery=every, label=name, **style)
+        axis.set_xlabel("epoch")
+        axis.legend(fontsize=8)
+    left.set(ylabel="loss, nats", ylim=(0, None))
+    right.axhspan(*HEALTHY, color=COLOURS[2], alpha=0.1)
+    right.set(ylabel="share; shaded: healthy accuracy", ylim=(0, 1.05))
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def trouble(history: Sequence[dict]) -> str:
+    """Return what is wrong with the last two epochs, in plain words that name the mends; "" if nothing is.
+
+    Args:
+        history: as for `adversarial_curves`.
+    """
+    recent = history[-2:]
+    accuracy, fake = (min(record[name] for record in recent) for name in ("accuracy", "D(fake)"))
+    if len(recent) == 2 and accuracy > WON:
+        return (
+            f"The discriminator wins: it judges {accuracy:.0%} rightly and takes fakes for real with a probability of "
+            f"{fake:.3f}, so the generator learns next to nothing from it. Try {MENDS}."
+        )
+    if len(recent) == 2 and all(record.get("spread", 1.0) < COLLAPSED for record in recent):
+        return (
+            f"The generated pictures differ from one another only {recent[-1]['spread']:.2f} times as much as real "
+            "ones do: the generator has collapsed, or is about to. Try a smaller rate for it, and reset the training."
+        )
+    return ""
+
+
+class GanMonitor:
+    """One output, redrawn after each epoch: the curves, the newest progress pictures, a warning if need be."""
+
+    def __init__(self, columns: int) -> None:
+        """Prepare to draw; `columns` is the number of progress pictures in a row."""
+        self.columns = columns
+        self._handles: list[DisplayHandle | None] = []
+        self._cell: int | None = None
+
+    def show(self, history: Sequence[dict], snapshots: Sequence[np.ndarray]) -> None:
+        """Draw the history, and the last of the snapshots, each uint8 `(n, height, width, 3)`."""
+        last, warning = history[-1], trouble(history)
+        curves = picture(
+            adversarial_curves(
+                history, f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}"
+            ),
+            f"Losses and verdicts over {last['epoch']} epochs; accuracy at last {last['accuracy']:.2f}",
+        )
+        sheet = Image(
+            png_bytes(sheets(snapshots[-1:], self.columns)[0]), format="png", alt="The newest fixed-noise faces"
+        )
+        contents = [curves, sheet, HTML(f"<p role='alert'>⚠ {html.escape(warning)}</p>" if warning else "")]
+        cell = getattr(get_ipython(), "execution_count", None)
+        if not self._handles or cell != self._cell:  # a cell that is run again has lost its outputs
+            self._cell, self._handles = cell, [display(content, display_id=True) for content in contents]
+        else:
+            for handle, content in zip(self._handles, contents, strict=True):
+                if handle is not None:  # outside a notebook there is none
+                    handle.update(content)
+
+
+def sheets(snapshots: Sequence[np.ndarray], columns: int) -> list[np.ndarray]:
+    """Lay each snapshot's pictures side by side, in rows of `columns`.
+
+    Args:
+        snapshots: uint8 `(n, height, width, 3)`, 0–255; n a multiple of `columns`.
+        columns: pictures in a row.
+
+    Returns:
+        float32 `(rows * height, columns * width, 3)` in [0, 1], one a snapshot.
+
+    Raises:
+        UserError: the pictures do not fill the rows.
+    """
+    return [tile_grid(each.astype(np.float32) / 255, len(each) // columns, columns) for each in snapshots]
+
+
+class FrameSlider:
+    """A slider, with a play button, that shows one of several pictures. Show it with `display(slider.view)`.
+
+    Found in a page by the classes `explore-frame` (the slider), `explore-play` and `explore-shown`.
+    """
+
+    def __init__(self, draw: Callable[[int], bytes], count: int, name: str = "Epoch") -> None:
+        """Show the last frame.
+
+        Args:
+            draw: called as `draw(number)` with 0 for the first frame, when it is due and only once for each;
+                returns a PNG file.
+            count: how many frames there are.
+            name: what the slider counts, from 1 on.
+
+        Raises:
+            UserError: there are no frames.
+        """
+        if count < 1:
+            raise UserError("there are no frames to show. Train for at least one epoch.")
+        self._draw, self._drawn = draw, {}
+        self.slider = ipywidgets.IntSlider(value=count, min=1, max=count, description=name, layout={"width": "28em"})
+        self.play = ipywidgets.Play(value=count, min=1, max=count, interval=250)
+        self.image = ipywidgets.Image(value=self._frame(count), format="png", layout={"max_width": "100%"})
+        for widget, mark in ((self.slider, "frame"), (self.play, "play"), (self.image, "shown")):
+            widget.add_class(f"explore-{mark}")
+        ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
+        self.slider.observe(self._show, names="value")
+        self.view = ipywidgets.VBox([ipywidgets.HBox([self.slider, self.play]), self.image])
+
+    def _show(self, change: dict) -> None:
+        self.image.value = self._frame(change["new"])
+
+    def _frame(self, number: int) -> bytes:
+        if number not in self._drawn:
+            self._drawn[number] = self._draw(number - 1)
+        return self._drawn[number]
