@@ -130,6 +130,18 @@ def test_the_same_seed_draws_the_same_subsets():
     assert first == again and first.mean != other.mean
 
 
+def test_large_sets_are_compared_subset_by_subset_with_the_same_result(monkeypatch):
+    a, b = rows(70), rows(50, seed=1, shift=0.4)
+    at_once = kid.kernel_inception_distance(a, b, 9, 20)
+    monkeypatch.setattr(kid, "AT_ONCE", 69)
+    calls, kernels = [], kid._kernels
+    monkeypatch.setattr(kid, "_kernels", lambda x, y: calls.append((len(x), len(y))) or kernels(x, y))
+    one_by_one = kid.kernel_inception_distance(a, b, 9, 20)
+    assert calls == [(20, 20)] * 9
+    assert one_by_one.mean == pytest.approx(at_once.mean, rel=1e-9)
+    assert one_by_one.deviation == pytest.approx(at_once.deviation, rel=1e-9)
+
+
 def test_subsets_are_no_larger_than_the_smaller_set_and_the_size_is_recorded():
     found = kid.kernel_inception_distance(rows(50), rows(30), subsets=7)
     assert (found.subsets, found.subset_size) == (7, 30) and found.deviation > 0
