@@ -74,10 +74,10 @@ def _facts(name: str, model: keras.Model, history: list[dict], machine: str, dat
     some = notebook.as_floats(test[:: len(test) // scored][:scored])
     weighted = notebook.importance_weighted_nll(notebook.log_weights(model, some), 64).mean()
     likelihood = "normal pixels of variance 0.2, without the constant" if name == "celeba_vae" else "Bernoulli pixels"
-    minutes = history[-1]["seconds"] / 60
+    minutes, source, count = history[-1]["seconds"] / 60, data.source.split(":")[0], len(data.train_images)
     return {
         "made by": "the networks, loss and training of notebook 04, full profile",
-        "data": f"{data.source.split(':')[0]}, {len(data.train_images):,} training pictures",
+        "data": f"{source}, {count - count // 10:,} of {count:,} training pictures, the last tenth held out",
         "training": f"{history[-1]['epoch']} epochs in {minutes:.0f} minutes on {machine}; the last weights",
         "held out": (
             f"negative ELBO {scores['loss']:.1f} nats a picture on {len(test):,} test pictures (KL {scores['kl']:.1f}; "
