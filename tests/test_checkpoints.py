@@ -151,10 +151,10 @@ def test_digest_of_known_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "detail"),
     [
-        ([np.ones((2, 3)), np.ones(4)], r"\(4,\) instead of \(3,\)"),
-        ([np.ones((2, 3))], "1 instead of 2"),
-        ([np.ones((2, 3)), np.ones(3), np.ones(1)], "3 instead of 2"),
-        ([np.ones((3, 2)), np.ones(3)], r"\(3, 2\) instead of \(2, 3\)"),
+        ([np.ones((2, 3)), np.ones(4)], r"is \(3,\) here and \(4,\) there"),
+        ([np.ones((2, 3))], "1 arrays for 2 weights"),
+        ([np.ones((2, 3)), np.ones(3), np.ones(1)], "3 arrays for 2 weights"),
+        ([np.ones((3, 2)), np.ones(3)], r"is \(2, 3\) here and \(3, 2\) there"),
     ],
 )
 def test_other_shapes_assign_nothing(arrays, detail):
