@@ -15,7 +15,7 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 # isort: split
 import keras
 
-from bench import characters, dream, style, vae, words
+from bench import characters, dream, gan, style, vae, words
 from bench.measure import SMALL, Sizes, matmul_gflops, say
 from bench.report import Row, markdown
 from helpers.errors import UserError
@@ -34,6 +34,8 @@ JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "style-optimisers": style.optimisers,
     "vae-training": vae.training,
     "vae-grid": vae.grid,
+    "gan-training": gan.training,
+    "gan-quality": gan.quality,
 }
 
 

@@ -48,6 +48,11 @@ class Sizes:
     race_evaluations: int = 70  # of L-BFGS
     vae_steps: int = 80  # of training in one repeat; the recipe takes a quarter of them
     vae_predictions: int = 60  # calls of `predict` in one repeat
+    gan_steps: int = 40  # of training in one repeat; the book's network takes a tenth of them
+    gan_batch: int = 32  # as the second edition has it
+    gan_faces: int = 8_000  # that both are trained on
+    gan_seconds: float = 600.0  # of training, before both are scored
+    gan_scored: int = 900  # held-out faces, and as many fakes
 
 
 SMALL = Sizes(
@@ -76,6 +81,11 @@ SMALL = Sizes(
     race_evaluations=8,
     vae_steps=4,
     vae_predictions=3,
+    gan_steps=2,
+    gan_batch=2,
+    gan_faces=24,
+    gan_seconds=0.5,
+    gan_scored=24,
 )
 
 
