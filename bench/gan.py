@@ -14,7 +14,8 @@ from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, se
 from bench.report import Row, rate_row
 from helpers import celeba, images, latents
 from helpers.batches import PictureBatches
-from helpers.kid import KernelInceptionDistance, feature_model, kernel_inception_distance, picture_features
+from helpers.kid import KernelInceptionDistance, kernel_inception_distance
+from helpers.picture_features import feature_model, picture_features
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_dcgan.ipynb"
