@@ -57,7 +57,7 @@ def facts(name: str, gan: keras.Model, history: list[dict], faces: celeba.Faces,
     distance = kernel_inception_distance(held_out, ours, subset_size=min(SUBSET, len(ours) // 2))
     minutes = history[-1]["seconds"] / 60
     return {
-        "made by": "the networks, losses and training of notebook 05, full profile, preset paper",
+        "made by": "the networks, losses and training of notebook 05, preset paper",
         "weights": f"the averaged generator ({LATENT} latents), then the discriminator",
         "data": f"{faces.source.split(':')[0]}, {len(faces.train_images):,} training pictures"
         if faces.is_real
