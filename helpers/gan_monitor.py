@@ -22,16 +22,18 @@ from helpers.plotting import COLOURS, new_figure, picture
 HEALTHY = (0.6, 0.9)  # accuracy of the discriminator; measured in notebook 05
 WON = 0.98  # accuracy of a discriminator from which next to nothing is to be learned
 COLLAPSED = 0.5  # spread of the generated pictures as a share of the real ones'
+EARLY = 1_000  # steps; until then the fakes of a healthy training may be alike, too
 MENDS = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
 
 
-def adversarial_curves(history: Sequence[dict], title: str) -> Figure:
+def adversarial_curves(history: Sequence[dict], title: str = "") -> Figure:
     """Draw both losses on the left, and on the right the discriminator's verdicts with the healthy band of accuracy.
 
     Args:
         history: a record an epoch with the figures named above; `spread`, where it is there, is drawn as well.
-        title: what the figure shows.
+        title: what the figure shows; "" for how the training stands after the last epoch.
     """
+    title = title or _standing(history[-1])
     figure, (left, right) = new_figure(2, width=9.5, height=3.2)
     epochs = [record["epoch"] for record in history]
     losses = {"discriminator": "discriminator_loss", "generator": "generator_loss"}
@@ -50,6 +52,11 @@ def adversarial_curves(history: Sequence[dict], title: str) -> Figure:
     return figure
 
 
+def _standing(last: dict) -> str:
+    spread = f", spread {last['spread']:.2f} of that of the reals" if "spread" in last else ""
+    return f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}"
+
+
 def trouble(history: Sequence[dict]) -> str:
     """Return what is wrong with the last two epochs, in plain words that name the mends; "" if nothing is.
 
@@ -63,7 +70,9 @@ def trouble(history: Sequence[dict]) -> str:
             f"The discriminator wins: it judges {accuracy:.0%} rightly and takes fakes for real with a probability of "
             f"{fake:.3f}, so the generator learns next to nothing from it. Try {MENDS}."
         )
-    if len(recent) == 2 and all(record.get("spread", 1.0) < COLLAPSED for record in recent):
+    had_variety = any(record.get("spread", 1.0) >= COLLAPSED for record in history)
+    was_time = had_variety or recent[0].get("step", EARLY) >= EARLY
+    if len(recent) == 2 and was_time and all(record.get("spread", 1.0) < COLLAPSED for record in recent):
         return (
             f"The generated pictures differ from one another only {recent[-1]['spread']:.2f} times as much as real "
             "ones do: the generator has collapsed, or is about to. Try a smaller rate for it, and reset the training."
@@ -84,9 +93,7 @@ class GanMonitor:
         """Draw the history, and the last of the snapshots, each uint8 `(n, height, width, 3)`."""
         last, warning = history[-1], trouble(history)
         curves = picture(
-            adversarial_curves(
-                history, f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}"
-            ),
+            adversarial_curves(history),
             f"Losses and verdicts over {last['epoch']} epochs; accuracy at last {last['accuracy']:.2f}",
         )
         sheet = Image(

@@ -137,7 +137,7 @@ class Training:
     def _no_number(self, figure: str) -> UserError:
         return UserError(
             f"{figure} is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; "
-            f"{self._kept} are in place. Try a smaller learning rate or a smaller `clipnorm`, and reset."
+            f"{self._kept} are in place. Try a smaller learning rate, or clip the gradients, and start anew."
         )
 
     @property
@@ -174,12 +174,15 @@ class Training:
         print(f"Found a training of {done} epochs ({figures}): ", end="")
         if done >= epochs:
             self._restore_best()
-            print("there is nothing left to do. To start anew, run the reset cell.")
+            print("there is nothing left to do. To start anew, set `start_anew` and run from where the model is built.")
         else:
             print(f"going on to epoch {epochs}.")
 
     def _restore_best(self) -> None:
-        assign(self._weights, self._best, "the best weights")
+        if self.history:
+            assign(self._weights, self._best, "the best weights")
+        else:  # broken off within the first epoch: optimisers and random states go back as well
+            assign(self._variables, self._start, "the start")
 
     def _forget(self) -> None:
         self.history: list[Record] = []

@@ -52,6 +52,17 @@ def test_trouble_is_said_with_its_mend(changes, said):
     assert re.search(said, found) if said else found == ""
 
 
+def with_spreads(spreads, steps_an_epoch):
+    records = [history(1, spread=spread)[0] for spread in spreads]
+    return [{**record, "step": steps_an_epoch * (n + 1)} for n, record in enumerate(records)]
+
+
+def test_fakes_that_are_still_alike_early_on_are_no_collapse():
+    assert gan_monitor.trouble(with_spreads([0.1, 0.2, 0.3], 93)) == ""
+    assert "collapsed" in gan_monitor.trouble(with_spreads([0.1, 0.2, 0.3], 600))
+    assert "collapsed" in gan_monitor.trouble(with_spreads([0.7, 0.3, 0.2], 93))  # they have been unlike before
+
+
 @pytest.mark.parametrize("bad", [{"accuracy": 0.999}, {"spread": 0.1}])
 def test_a_single_epoch_is_no_trouble_yet(bad):
     assert gan_monitor.trouble(history(1, **bad)) == ""

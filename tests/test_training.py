@@ -229,11 +229,28 @@ def test_an_interrupt_within_an_epoch_repeats_that_epoch(tmp_path, capsys, call)
     np.testing.assert_array_equal(validate.seen, reference.seen)
 
 
+def test_a_first_epoch_broken_off_leaves_nothing_behind_for_a_new_training_of_the_same_model(tmp_path):
+    """As when a cell of a notebook is run again: the model is the old one, the Training a new one."""
+
+    def broken(epoch):
+        return line_batches(epoch, bad_epoch=0)
+
+    training, validate = start(tmp_path / "a", [2.0, 1.0, 3.0, 2.0])
+    with pytest.raises(UserError, match="no longer a finite number"):
+        training.fit(broken, 2, validate)
+    again = Training(training.model, tmp_path / "a", {}, "validation")
+    whole, reference = start(tmp_path / "b", [2.0, 1.0])
+    again.fit(line_batches, 2, Validation(training.model, [2.0, 1.0]))
+    whole.fit(line_batches, 2, reference)
+    for one, other in zip(again._variables, whole._variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("bad_epoch", [0, 2])
 def test_a_loss_that_is_not_finite_stops_with_the_best_weights(tmp_path, bad_epoch):
     training, validate = start(tmp_path, [1.0, 2.0])
     untrained = weights_of(training.model)
-    with pytest.raises(UserError, match=f"no longer a finite number in epoch {bad_epoch + 1}.*reset"):
+    with pytest.raises(UserError, match=f"no longer a finite number in epoch {bad_epoch + 1}.*start anew"):
         training.fit(lambda epoch: line_batches(epoch, bad_epoch), 4, validate)
     np.testing.assert_array_equal(weights_of(training.model), validate.seen[0] if bad_epoch else untrained)
     assert len(training.history) == bad_epoch
@@ -417,7 +434,9 @@ def test_without_a_monitor_the_last_weights_are_kept_and_found_again(never_stopp
 
 def test_a_loss_of_two_networks_that_is_not_finite_is_named(tmp_path):
     training, drawn = start_two(tmp_path)
-    with pytest.raises(UserError, match="judge_loss is no longer a finite number in epoch 3.*last whole epoch.*reset"):
+    with pytest.raises(
+        UserError, match="judge_loss is no longer a finite number in epoch 3.*last whole epoch.*start anew"
+    ):
         training.fit(lambda epoch: line_batches(epoch, bad_epoch=2), 4, snapshot=drawn)
     np.testing.assert_array_equal(drawn(), training.snapshots[-1])
     assert len(training.history) == 2

@@ -34,6 +34,7 @@ LICENCES = {
     "drawn_gan": "MIT; the faces it was trained on are drawn by this project",
 }
 LATENT, SEED, SUBSET = 128, 11, 450
+FIGURES = ("accuracy", "D(real)", "D(fake)", "spread")
 notebook = lift(NOTEBOOK, "GAN", "build_generator", "build_discriminator", "paint")
 
 
@@ -63,6 +64,7 @@ def facts(name: str, gan: keras.Model, history: list[dict], faces: celeba.Faces,
         if faces.is_real
         else f"{len(faces.train_images):,} faces drawn by this project",
         "training": f"{history[-1]['epoch']} epochs in {minutes:.0f} minutes on {machine}; the last weights",
+        "at the end": ", ".join(f"{name} {history[-1][name]:.2f}" for name in FIGURES),
         "held out": (
             f"KID {distance} with {net.name} against {len(held_out):,} test pictures, {distance.subsets} subsets of "
             f"{distance.subset_size} (not comparable with published KIDs)"

@@ -1,0 +1,51 @@
+"""Readers of attributes: right on pictures they have not seen, and never of what nothing can be learned about."""
+
+import numpy as np
+import pytest
+
+from helpers.attribute_readers import AttributeReaders
+from helpers.drawn_faces import draw_faces
+from helpers.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Pictures and attribute → labels of faces to learn from, and of others."""
+    sets = []
+    for count, seed in ((900, 3), (300, 4)):
+        pictures, attributes, names = draw_faces(count, seed, 32)
+        sets.append((pictures, dict(zip(names, attributes.T == 1, strict=True))))
+    return sets
+
+
+def test_what_fills_many_pixels_is_read_right_on_new_faces(drawn):
+    (pictures, labels), (others, truth) = drawn
+    wanted = ["Blond_Hair", "Black_Hair", "Pale_Skin"]
+    readers = AttributeReaders(pictures, {name: labels[name] for name in wanted})
+    assert readers.names == wanted
+    found = readers.read(others)
+    assert found.shape == (3, 300) and found.min() >= 0 and found.max() <= 1
+    for name, chances in zip(wanted, found, strict=True):
+        right = [np.mean(chances[truth[name]] > 0.5), np.mean(chances[~truth[name]] < 0.5)]
+        assert min(right) > 0.75, (name, right)
+
+
+def test_what_too_few_have_is_left_out(drawn):
+    pictures, labels = drawn[0]
+    few = np.arange(len(pictures)) < 4
+    labels = {"few": few, "most": ~few, "hair": labels["Blond_Hair"], "all": few | True}
+    assert AttributeReaders(pictures, labels).names == ["hair"]
+    with pytest.raises(UserError, match="no attribute has 5 pictures with it"):
+        AttributeReaders(pictures, {"few": few})
+
+
+def test_labels_of_another_length_are_refused(drawn):
+    pictures, labels = drawn[0]
+    with pytest.raises(UserError, match="Blond_Hair is labelled for 10 pictures"):
+        AttributeReaders(pictures, {"Blond_Hair": labels["Blond_Hair"][:10]})
+
+
+def test_few_pictures_have_fewer_components(drawn):
+    pictures, labels = drawn[0]
+    readers = AttributeReaders(pictures[:40], {"hair": labels["Black_Hair"][:40]})
+    assert readers.read(pictures[:3]).shape == (1, 3)
