@@ -62,8 +62,8 @@ def badge(settings: dict, name: str) -> str:
     if not address.startswith("https://github.com/"):
         return f"This notebook belongs to [{address}]({address})."
     target = f"{address.removeprefix('https://github.com/')}/blob/{settings['branch']}/notebooks/{name}"
-    picture = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open in Colab]({picture})](https://colab.research.google.com/github/{target})"
+    # Words rather than Colab's picture: a notebook that is only opened asks nothing of the network.
+    return f"[Open in Colab](https://colab.research.google.com/github/{target})"
 
 
 def stamp(notebook: nbformat.NotebookNode, settings: dict, name: str) -> bool:
