@@ -1,0 +1,134 @@
+"""JupyterLab in a real browser, driven by the tests: a server, a page with a notebook, controls moved by keyboard."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from conftest import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OVERRIDES = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # outputs stay in the page, seen or not
+}
+SECONDS = 1_000  # milliseconds, in which Playwright counts
+IDLE = """() => {
+    const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+WATCH = """([selector, number]) => {
+    window.changed = null;
+    const watched = document.querySelectorAll(selector)[number], start = performance.now();
+    const observer = new MutationObserver(() => { window.changed = performance.now() - start; observer.disconnect(); });
+    observer.observe(watched, {attributes: true, childList: true, subtree: true, characterData: true});
+}"""
+
+
+@contextmanager
+def jupyterlab(folder: Path, notebooks: Path):
+    """Serve a copy of the notebooks below `folder` on this machine only; yield the address, which has the token."""
+    work, settings = folder / "notebooks", folder / "settings"
+    shutil.copytree(notebooks, work, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    settings.mkdir()
+    (settings / "overrides.json").write_text(json.dumps(OVERRIDES))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port, token = free.getsockname()[1], secrets.token_hex(16)
+    variables = dict(
+        os.environ,
+        NB_OUTPUT_DIR=str(folder / "results"),
+        PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        JUPYTER_CONFIG_DIR=str(folder / "config"),
+        JUPYTERLAB_SETTINGS_DIR=str(folder / "user-settings"),
+        JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
+    )
+    options = [f"--ServerApp.root_dir={work}", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
+    options += [f"--LabApp.app_settings_dir={settings}", "--LabApp.expose_app_in_browser=True", "--no-browser"]
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--allow-root", *options]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield f"http://127.0.0.1:{port}/lab/tree/{{}}?reset&token={token}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+class NotebookPage:
+    """A notebook open in JupyterLab."""
+
+    def __init__(self, page, address: str, name: str) -> None:
+        self.page, self.outside, self.faults = page, [], []
+        page.on("request", self._note_request)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self._open(address.format(f"{name}.ipynb"))
+
+    def _note_request(self, request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def _open(self, address: str) -> None:
+        from playwright.sync_api import Error
+
+        for attempts_left in range(60, 0, -1):  # until the server answers
+            try:
+                self.page.goto(address)
+                break
+            except Error:
+                if attempts_left == 1:
+                    raise
+                self.page.wait_for_timeout(0.5 * SECONDS)
+        self.page.wait_for_function(IDLE, timeout=120 * SECONDS)
+
+    def run_all(self) -> list[str]:
+        """Run every cell; return what the errors among the outputs say."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        cells = self.page.evaluate("window.jupyterapp.shell.currentWidget.content.model.toJSON().cells")
+        assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code" and cell["source"])
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        return [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
+
+    def move(
+        self, control: str, watched: str, number: int = 0, moves: int = 20, key: str = "ArrowRight"
+    ) -> list[float]:
+        """Focus a control by its class and press a key; return the milliseconds until the watched element changed."""
+        handle = self.page.locator(f".explore-{control} .noUi-handle, input.explore-{control}").nth(number)
+        handle.scroll_into_view_if_needed()
+        handle.focus()
+        milliseconds = []
+        for _ in range(moves):
+            self.page.evaluate(WATCH, [f".explore-{watched}", number])
+            self.page.keyboard.press(key)
+            self.page.wait_for_function("() => window.changed !== null", timeout=60 * SECONDS, polling=5)
+            milliseconds.append(self.page.evaluate("window.changed"))
+        print(f"{control} → {watched}: median {statistics.median(milliseconds):.0f} ms, worst {max(milliseconds):.0f}")
+        return milliseconds
+
+    def close(self) -> None:
+        """Shut the kernel down and close the page."""
+        self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.close()
+
+    def screenshot(self, control: str, number: int, path: Path) -> None:
+        """Save what the browser shows with a control scrolled to the top."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        output = f"document.querySelectorAll('.explore-{control}')[{number}].closest('.jp-OutputArea-output')"
+        self.page.evaluate(f"{output}.scrollIntoView({{block: 'start'}})")
+        self.page.screenshot(path=path)
