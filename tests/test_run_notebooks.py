@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools.pages import thumbnail
 from tools.run_notebooks import choose, main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,6 +92,20 @@ def test_page_loads_nothing(write_notebook, run, tmp_path):
     assert "vnd.jupyter.widget" not in page
     widget = nbformat.read(tmp_path / "build" / "01_page.ipynb", as_version=4)
     assert "application/vnd.jupyter.widget-view+json" in widget.cells[2].outputs[0].data
+
+
+def test_the_thumbnail_is_the_tagged_picture_or_else_the_last():
+    def cell(png, *tags):
+        output = nbformat.v4.new_output("display_data", {"image/png": png})
+        return nbformat.v4.new_code_cell("", outputs=[output], metadata={"tags": list(tags)})
+
+    cells = [cell("first"), cell("sec\nond", "thumbnail"), cell("third"), nbformat.v4.new_markdown_cell("end")]
+    assert thumbnail(nbformat.v4.new_notebook(cells=cells)) == "second"
+    assert thumbnail(nbformat.v4.new_notebook(cells=[cells[0], cells[2]])) == "third"
+    assert (
+        thumbnail(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", metadata={"tags": ["thumbnail"]})]))
+        == ""
+    )
 
 
 def test_any_kernel_name_means_this_python(write_notebook, run, tmp_path):

@@ -106,11 +106,15 @@ def replace_widget(output: nbformat.NotebookNode) -> None:
         output["data"] = nbformat.from_dict({"text/html": NEEDS_KERNEL})
 
 
-def last_picture(notebook: nbformat.NotebookNode) -> str:
-    """Return the last PNG among a notebook's outputs as base64, or nothing."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    return "".join(pictures[-1].split()) if pictures else ""
+def thumbnail(notebook: nbformat.NotebookNode) -> str:
+    """Return as base64 the last PNG of the cell tagged "thumbnail", or else of the whole notebook, or nothing."""
+    tagged = [cell for cell in notebook.cells if "thumbnail" in cell.metadata.get("tags", [])]
+    for cells in (tagged, notebook.cells):
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+        if pictures:
+            return "".join(pictures[-1].split())
+    return ""
 
 
 INDEX = """<!DOCTYPE html>

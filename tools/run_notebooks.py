@@ -20,7 +20,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tools.execute import Kernel, execute
-from tools.pages import Result, index_page, last_picture, notebook_page
+from tools.pages import Result, index_page, notebook_page, thumbnail
 from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +103,7 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         result.peak_bytes = kernel.peak_bytes
         result.minutes = (time.monotonic() - started) / 60
         result.headline = read_headline(output / "headline.json")
-        result.thumbnail = last_picture(notebook)
+        result.thumbnail = thumbnail(notebook)
         nbformat.write(notebook, build / path.name)
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
