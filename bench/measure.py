@@ -51,7 +51,7 @@ class Sizes:
     gan_steps: int = 40  # of training in one repeat; the book's network takes a tenth of them
     gan_batch: int = 32  # as the second edition has it
     gan_faces: int = 8_000  # that both are trained on
-    gan_seconds: float = 600.0  # of training, before both are scored
+    gan_seconds: float = 300.0  # of training, before both are scored
     gan_scored: int = 900  # held-out faces, and as many fakes
 
 
