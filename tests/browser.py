@@ -121,6 +121,17 @@ class NotebookPage:
         print(f"{control} → {watched}: median {statistics.median(milliseconds):.0f} ms, worst {max(milliseconds):.0f}")
         return milliseconds
 
+    def press(self, control: str, watched: str) -> float:
+        """Click a button by its class; return the milliseconds until what is watched changed, if only for a moment."""
+        button = self.page.locator(f"button.explore-{control}").first
+        button.scroll_into_view_if_needed()
+        self.page.evaluate(WATCH, [f".explore-{watched}", 0])
+        button.click()
+        self.page.wait_for_function("() => window.changed !== null", timeout=60 * SECONDS, polling=5)
+        milliseconds = self.page.evaluate("window.changed")
+        print(f"{control} → {watched}: {milliseconds:.0f} ms")
+        return milliseconds
+
     def close(self) -> None:
         """Shut the kernel down and close the page."""
         self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
