@@ -225,6 +225,8 @@ def test_local_copy_is_preferred_and_not_hashed(server, only, monkeypatch, tmp_p
 
 def test_relative_folder_may_start_at_the_checkout(monkeypatch, tmp_path):
     (tmp_path / "own").mkdir()
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "far" / "away")  # where there is no ../own
     sources.CHECKOUT.mkdir()
     monkeypatch.setenv("GENERATIVE_DATA_DIR", "../own")
     assert sources.local_folders()[0] == tmp_path / "own"
