@@ -336,7 +336,8 @@ def test_standin_has_the_sizes_asked_for_and_new_faces_to_test_on(own_data, monk
     assert 0 < faces.has("Smiling").sum() < 30
 
 
-def test_standin_has_thousands_of_faces_by_default(monkeypatch):
+@pytest.mark.parametrize("limits", [(), (9_000, 5_000)])
+def test_standin_has_thousands_of_faces_at_most(monkeypatch, limits):
     monkeypatch.setenv("NB_DATA", "standin")
     drawn = []
 
@@ -345,9 +346,9 @@ def test_standin_has_thousands_of_faces_by_default(monkeypatch):
         return np.zeros((count, 1, 1, 3), np.uint8), np.ones((count, 1), np.int8), ["Smiling"]
 
     monkeypatch.setattr(celeba, "draw_faces", draw)
-    faces = load_faces()
-    assert drawn == [(9_000, 64), (1_000, 64)]
-    assert "9,000 training and 1,000 test faces" in faces.source
+    faces = load_faces(*limits)
+    assert drawn == [(4_500, 64), (1_000, 64)]
+    assert "4,500 training and 1,000 test faces" in faces.source
 
 
 def test_zip_reader_reads_single_members_in_any_order(tmp_path):

@@ -278,10 +278,11 @@ def test_real_mode_without_files_says_what_is_missing(own_data, key, name):
 
 
 @pytest.mark.parametrize("key", LOADERS)
-def test_standin_has_the_sizes_asked_for(monkeypatch, key, capsys):
+@pytest.mark.parametrize("train_limit", [None, 60_000])
+def test_standin_has_the_size_asked_for_or_its_most(monkeypatch, key, train_limit, capsys):
     monkeypatch.setenv("NB_DATA", "standin")
-    monkeypatch.setattr(image_datasets, "STANDIN_IMAGES", {"train": 40, "test": 20})
-    images = LOADERS[key](test_limit=30)
+    monkeypatch.setattr(image_datasets, "STANDIN_IMAGES", {"train": 40, "test": 80})
+    images = LOADERS[key](train_limit, test_limit=30)
     assert images.train_images.shape == (40, 28, 28) and images.test_images.shape == (30, 28, 28)
     assert images.train_labels.shape == (40,) and images.test_labels.shape == (30,)
     assert images.train_images.dtype == images.train_labels.dtype == np.uint8
@@ -294,7 +295,7 @@ def test_standin_has_the_sizes_asked_for(monkeypatch, key, capsys):
 
 
 def test_standins_are_large_enough_to_train_on():
-    assert image_datasets.STANDIN_IMAGES == {"train": 6_000, "test": 1_000}
+    assert image_datasets.STANDIN_IMAGES == {"train": 12_000, "test": 2_000}
 
 
 def test_official_counts_add_up():
