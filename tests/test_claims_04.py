@@ -246,10 +246,10 @@ def test_log_evidence_is_that_of_a_decoder_that_looks_at_no_latent_and_of_one_th
     x = nb.as_floats(np.full((2, 2, 2, 1), [[[[51]]], [[[255]]]], np.uint8))
     blind = lambda z, training: np.full((len(z), 2, 2, 1), 0.4, np.float32)  # noqa: E731
     expected = -nb.bernoulli(x, np.full(x.shape, 0.4, np.float32))
-    np.testing.assert_allclose(nb.log_evidence(blind, x, furthest=6.0), expected, atol=1e-3)
+    np.testing.assert_allclose(nb.log_evidence(blind, x, 200, furthest=6.0), expected, atol=1e-3)
     # One pixel, white where the first latent is above 0: half of the prior, so that p(x = 1) = 1/2.
     sign = lambda z, training: np.where(z[:, :1] > 0, 30.0, -30.0).astype(np.float32)[..., None, None]  # noqa: E731
-    found = nb.log_evidence(sign, np.ones((1, 1, 1, 1), np.float32), furthest=6.0)
+    found = nb.log_evidence(sign, np.ones((1, 1, 1, 1), np.float32), 200, furthest=6.0)
     np.testing.assert_allclose(found, np.log(0.5), atol=0.02)
 
 
