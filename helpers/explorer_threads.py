@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 
 import ipywidgets
 
-from helpers.explorers import Explorer, button
+from helpers.explorers import Explorer
+from helpers.widgets import button
 
 SECONDS_A_FRAME = 0.05  # of a walk
 REST = 0.25  # seconds without a call, after which what was put off is done

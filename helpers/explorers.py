@@ -10,8 +10,7 @@ import numpy as np
 
 from helpers.errors import UserError
 from helpers.images import png_bytes
-
-CONTENT_TYPES = ".png,.jpg,.jpeg,.gif,.bmp,.webp,.tif,.tiff"  # of pictures that can be uploaded
+from helpers.widgets import CONTROL_WIDTH, mark, sized, status_line
 
 
 class Explorer:
@@ -21,7 +20,7 @@ class Explorer:
     """
 
     def __init__(
-        self, controls: Mapping[str, ipywidgets.Widget], height: int, lock: AbstractContextManager | None = None
+        self, controls: Mapping[str, ipywidgets.Widget], height: int = 0, lock: AbstractContextManager | None = None
     ) -> None:
         """Mark and watch the controls; nothing is drawn yet.
 
@@ -36,10 +35,10 @@ class Explorer:
         self._lock, self._is_quiet = lock or threading.RLock(), False
         self.pictures: dict[str, ipywidgets.Image] = {}
         self._captions: dict[str, ipywidgets.HTML] = {}
-        self.status = mark(ipywidgets.HTML(layout={"width": "28em"}), "status")
+        self.status = mark(ipywidgets.HTML(layout={"width": CONTROL_WIDTH}), "status")
         for name, control in self.controls.items():
             if not isinstance(control, ipywidgets.ToggleButtons):
-                control.layout.width, control.style.description_width = "28em", "12em"
+                sized(control)
             mark(control, name).observe(lambda change, name=name: self._moved(name), names="value")
 
     def set(self, **values) -> None:
@@ -75,6 +74,9 @@ class Explorer:
             self._say(self._redraw(names))
         except UserError as error:
             self._say(str(error), role="alert")
+        except Exception as error:  # a fault of the program: in words here, in full in the log
+            self._say(fault_in_words(error), role="alert")
+            raise
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -84,7 +86,7 @@ class Explorer:
         except UserError as error:
             self._say(str(error), role="alert")
         except Exception as error:
-            self._say(f"This went wrong in the program: {type(error).__name__}: {error}", role="alert")
+            self._say(fault_in_words(error), role="alert")
 
     def _redraw(self, names: Set[str]) -> str:
         """Redraw what depends on the controls of these names; return what is to be said about it."""
@@ -144,60 +146,6 @@ def in_short(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def status_line(text: str, role: str = "status") -> str:
-    """Return a text as HTML that screen readers read out; `role` is "status", or "alert" for what went wrong."""
-    sign = "⚠ " if role == "alert" else ""
-    return f"<p role='{role}' style='line-height:1.4'>{sign}{html.escape(text)}</p>"
-
-
-def mark(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
-    """Give a widget the class by which it is found in a page, such as `explore-wearing-hat`; return the widget."""
-    widget.add_class(f"explore-{name.lower().replace('_', '-')}")
-    return widget
-
-
-def button(description: str, name: str, action: Callable[[], object], **options) -> ipywidgets.Button:
-    """Return a button that calls `action()`; `options` are ipywidgets' own."""
-    made = mark(ipywidgets.Button(description=description, **options), name)
-    made.on_click(lambda _: action())
-    return made
-
-
-def choice(options: Sequence[tuple[str, str]]) -> ipywidgets.ToggleButtons:
-    """Return buttons of which one is pressed, from (label, value); the first is."""
-    return ipywidgets.ToggleButtons(options=options, style={"button_width": "auto"})
-
-
-def labelled(text: str, control: ipywidgets.Widget, width: str) -> ipywidgets.HBox:
-    """Return a control with a label on its left; toggle buttons would put their own above themselves."""
-    return ipywidgets.HBox(
-        [ipywidgets.HTML(f"<div style='text-align:right'>{text}</div>", layout={"width": width}), control]
-    )
-
-
-def own_picture_controls(
-    opened: Callable[[], object], uploaded: Callable[[Mapping], object], label_width: str, width: str
-) -> tuple[ipywidgets.Text, ipywidgets.Button, ipywidgets.FileUpload]:
-    """Return a field for the path of a picture, a button that calls `opened()`, and an upload that calls `uploaded`.
-
-    What `uploaded` gets is ipywidgets' change of the value, for `uploaded_file`.
-    """
-    path = mark(ipywidgets.Text(placeholder="path or address of a picture", description="Your own"), "path")
-    path.style.description_width, path.layout.width = label_width, width
-    upload = mark(ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False), "upload")
-    upload.observe(uploaded, names="value")
-    return path, button("Open", "open", opened), upload
-
-
-def typed_path(text: str) -> str:
-    """Return a path as somebody typed or pasted it, without the blanks and quotation marks around it."""
-    return text.strip().strip("\"'")
-
-
-def uploaded_file(files: Mapping | Sequence) -> tuple[str, bytes] | None:
-    """Return the name and the content of the first uploaded file, or None; `files` is the value of a FileUpload."""
-    if not files:
-        return None
-    # ipywidgets 7, which Colab has, gives a dictionary by file name; 8 gives a tuple.
-    name, file = next(iter(files.items())) if isinstance(files, Mapping) else (files[0]["name"], files[0])
-    return name, bytes(file["content"])
+def fault_in_words(error: Exception) -> str:
+    """Return a sentence about an error that the reader cannot mend."""
+    return f"This went wrong in the program: {in_short(error)}"

@@ -6,9 +6,9 @@ import ipywidgets
 import numpy as np
 
 from helpers.errors import UserError
-from helpers.explorers import Explorer, button, choice, labelled, pictures_of
+from helpers.explorers import Explorer, pictures_of
 from helpers.latents import check_latents, fixed_noise, interpolate
-from helpers.widgets import LARGEST_SEED
+from helpers.widgets import LARGEST_SEED, WRAPPED, button, choice, labelled, view_of
 
 USUAL, FURTHEST = 3.0, 5.0  # how often an attribute's vector may be added: unmarked, and at all
 
@@ -82,12 +82,9 @@ class FaceExplorer(Explorer):
             del captions["edited"]
         slots = [self._slot(name, caption) for name, caption in captions.items()]
         *shown, path = self.controls.values()
-        left = ipywidgets.VBox(
-            [*shown, labelled("Along a", path, "12em"), ipywidgets.HBox([surprise, reset]), self.status]
-        )
-        wrap = {"flex_flow": "row wrap", "align_content": "flex-start", "align_items": "flex-start"}
-        strip = ipywidgets.HBox(slots, layout={**wrap, "max_width": f"{3 * (self._height + 40)}px"})
-        self.view = ipywidgets.HBox([left, strip], layout={"flex_flow": "row wrap"})
+        left = [*shown, labelled("Along a", path), ipywidgets.HBox([surprise, reset]), self.status]
+        room = {**WRAPPED, "align_content": "flex-start", "max_width": f"{3 * (self._height + 40)}px"}
+        self.view = view_of(left, [ipywidgets.HBox(slots, layout=room)])
 
     @property
     def z(self) -> np.ndarray:

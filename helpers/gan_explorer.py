@@ -7,9 +7,9 @@ import numpy as np
 
 from helpers.errors import UserError
 from helpers.explorer_threads import Later, WalkingExplorer
-from helpers.explorers import button, by_name, choice, in_short, labelled, pictures_of
+from helpers.explorers import by_name, in_short, pictures_of
 from helpers.latents import check_latents, fixed_noise, interpolate
-from helpers.widgets import LARGEST_SEED
+from helpers.widgets import LARGEST_SEED, WRAPPED, button, choice, labelled, view_of
 
 FRAMES = 60  # of a walk: at least three seconds
 FURTHEST = 3.0  # how often a direction may be added
@@ -83,14 +83,13 @@ class GeneratorExplorer(WalkingExplorer):
 
     def _build(self) -> None:
         surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
-        buttons = ipywidgets.HBox([self.walk_button, surprise, reset], layout={"flex_flow": "row wrap"})
+        buttons = ipywidgets.HBox([self.walk_button, surprise, reset], layout=WRAPPED)
         model, *shown = self.controls.values()
-        models = [labelled("Model", model, "12em")] if len(self._decoders) > 1 else []
-        left = ipywidgets.VBox([*models, *shown, buttons, self.status])
+        models = [labelled("Model", model)] if len(self._decoders) > 1 else []
         small = [self._slot(name, f"Truncation {truncation:g}") for name, truncation in STRIP.items()]
-        strip = ipywidgets.HBox(small, layout={"flex_flow": "row wrap"})
-        right = ipywidgets.VBox([self._slot("generated", "Generated"), strip])
-        self.view = ipywidgets.HBox([left, right], layout={"flex_flow": "row wrap"})
+        strip = ipywidgets.HBox(small, layout=WRAPPED)
+        right = ipywidgets.VBox([self._slot("generated", "Generated"), strip], layout={"max_width": "100%"})
+        self.view = view_of([*models, *shown, buttons, self.status], [right])
 
     @property
     def noise(self) -> np.ndarray:

@@ -6,21 +6,22 @@ import ipywidgets
 import numpy as np
 
 from helpers.errors import UserError
-from helpers.explorers import (
-    Explorer,
+from helpers.explorers import Explorer, by_name
+from helpers.gan_explorer import generated
+from helpers.images import center_crop, load_picture, picture_from_bytes, png_bytes, resize
+from helpers.latents import fixed_noise
+from helpers.verdicts import BATCH, VerdictChart, bar, logits_of, place_among, verdict_chart
+from helpers.widgets import (
+    WRAPPED,
     button,
-    by_name,
     choice,
     labelled,
     mark,
     own_picture_controls,
     typed_path,
     uploaded_file,
+    view_of,
 )
-from helpers.gan_explorer import generated
-from helpers.images import center_crop, load_picture, picture_from_bytes, png_bytes, resize
-from helpers.latents import fixed_noise
-from helpers.verdicts import BATCH, VerdictChart, bar, logits_of, place_among, verdict_chart
 
 SOURCES = {"real": "a real picture", "fake": "a fake", "own": "your own"}
 
@@ -88,16 +89,16 @@ class JudgeExplorer(Explorer):
     def _build(self) -> None:
         surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
         model, source, *sliders = self.controls.values()
-        models = [labelled("Model", model, "12em")] if len(self._judges) > 1 else []
-        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded, "12em", "28em")
-        own = ipywidgets.HBox([opening, self.upload], layout={"flex_flow": "row wrap"})
-        buttons = ipywidgets.HBox([surprise, reset], layout={"flex_flow": "row wrap"})
-        left = [*models, labelled("Judge", source, "12em"), *sliders, self.path, own, buttons, self.status]
+        models = [labelled("Model", model)] if len(self._judges) > 1 else []
+        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded)
+        own = ipywidgets.HBox([opening, self.upload], layout=WRAPPED)
+        buttons = ipywidgets.HBox([surprise, reset], layout=WRAPPED)
+        left = [*models, labelled("Judge", source), *sliders, self.path, own, buttons, self.status]
         room = {"width": "400px", "max_width": "calc(100% - 1em)", "margin": "0 0 0 1em"}
         self.bar = mark(ipywidgets.HTML(layout=room), "verdict")
         chart = self._slot("verdicts", "Among the verdicts on real pictures and fakes")
         right = ipywidgets.VBox([self._slot("judged", ""), self.bar, chart], layout={"max_width": "100%"})
-        self.view = ipywidgets.HBox([ipywidgets.VBox(left), right], layout={"flex_flow": "row wrap"})
+        self.view = view_of(left, [right])
 
     @property
     def picture(self) -> np.ndarray:

@@ -8,8 +8,9 @@ from scipy.spatial import KDTree
 
 from helpers.errors import UserError
 from helpers.explorer_threads import WalkingExplorer
-from helpers.explorers import button, by_name, choice, labelled, mark, pictures_of
+from helpers.explorers import by_name, pictures_of
 from helpers.latent_pad import LatentPad, class_middles, closed_path, packed
+from helpers.widgets import WRAPPED, button, choice, labelled, mark, view_of
 
 FRAMES = 160  # of a walk: some ten seconds
 
@@ -74,14 +75,14 @@ class MapExplorer(WalkingExplorer):
 
     def _build(self) -> None:
         surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
-        buttons = ipywidgets.HBox([self.walk_button, surprise, reset], layout={"flex_flow": "row wrap"})
+        buttons = ipywidgets.HBox([self.walk_button, surprise, reset], layout=WRAPPED)
         decoders = [labelled("Decoder", self.controls["decoder"], "5em")] if len(self._decoders) > 1 else []
         slots = [self._slot("decoded", "Decoded")]
         if any(self._nearest.values()):
             slots.append(self._slot("nearest", "Nearest training picture"))
-        strip = ipywidgets.HBox(slots, layout={"flex_flow": "row wrap"})
-        right = ipywidgets.VBox([*decoders, buttons, strip, self.status])
-        self.view = ipywidgets.HBox([self.pad, right], layout={"flex_flow": "row wrap"})
+        strip = ipywidgets.HBox(slots, layout=WRAPPED)
+        right = ipywidgets.VBox([*decoders, buttons, strip, self.status], layout={"max_width": "100%"})
+        self.view = view_of([self.pad], [right])
 
     def _values(self) -> dict[str, object]:
         return {"z1": self.pad.x, "z2": self.pad.y, **super()._values()}

@@ -4,16 +4,27 @@ import html
 import threading
 import time
 from collections.abc import Callable, Mapping
-from math import floor, log10
 
 import ipywidgets
 import numpy as np
 from IPython.display import HTML, display
 
 from helpers.errors import UserError
-from helpers.explorers import button, mark, own_picture_controls, status_line, typed_path, uploaded_file
+from helpers.explorers import fault_in_words
 from helpers.images import load_picture, picture_from_bytes, png_bytes
-from helpers.widgets import LARGEST_SEED
+from helpers.widgets import (
+    CONTROL_WIDTH,
+    LARGEST_SEED,
+    WRAPPED,
+    button,
+    mark,
+    own_picture_controls,
+    sized,
+    status_line,
+    typed_path,
+    uploaded_file,
+    view_of,
+)
 
 SECONDS_BETWEEN_PICTURES = 0.25  # of work in progress; more of them would only wait in the browser
 
@@ -53,9 +64,7 @@ class PictureExplorer:
         self._start, self._stop = threading.Lock(), threading.Event()
         self._first = {name: control.value for name, control in self.controls.items()}
         for name, control in self.controls.items():
-            control.layout.width = "24em"
-            control.style.description_width = "9em"
-            mark(control, name)
+            mark(sized(control), name)
         self._build(action)
         self._images[0].value = png_bytes(picture)
 
@@ -64,23 +73,23 @@ class PictureExplorer:
         self._stop_button = button("Stop", "stop", self.stop, disabled=True)
         surprise = button("Surprise me", "surprise", self._surprise)
         reset = button("Reset", "reset", self._reset)
-        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded, "9em", "24em")
-        self.progress = mark(ipywidgets.FloatProgress(min=0, max=1, layout={"width": "24em"}), "progress")
-        self.status = mark(ipywidgets.HTML(layout={"width": "24em"}), "status")
+        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded)
+        self.progress = mark(ipywidgets.FloatProgress(min=0, max=1, layout={"width": CONTROL_WIDTH}), "progress")
+        self.status = mark(ipywidgets.HTML(layout={"width": CONTROL_WIDTH}), "status")
         self._idle_only = [self._run, surprise, reset, opening, self.upload]
         buttons = [self._run, self._stop_button, *([surprise] if "seed" in self.controls else []), reset]
         left = [
             *self.controls.values(),
-            ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap"}),
+            ipywidgets.HBox(buttons, layout=WRAPPED),
             self.path,
             ipywidgets.HBox([opening, self.upload]),
             self.progress,
             self.status,
         ]
         self._captions, self._images = [], []
-        self._strip = ipywidgets.HBox(layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        self._strip = ipywidgets.HBox(layout={**WRAPPED, "max_width": "100%"})
         self._slot(0, "original")
-        self.view = ipywidgets.HBox([ipywidgets.VBox(left), self._strip], layout={"flex_flow": "row wrap"})
+        self.view = view_of(left, [self._strip])
 
     def set(self, **values) -> None:
         """Set controls by their names; nothing is computed."""
@@ -127,7 +136,7 @@ class PictureExplorer:
         except UserError as error:
             self._fail(error, str(error))
         except Exception as error:  # a fault of the program; a thread has nowhere else to show it
-            self._fail(error, f"This went wrong in the program: {type(error).__name__}: {error}")
+            self._fail(error, fault_in_words(error))
         finally:
             self._turn_buttons(busy=False)
             self._start.release()
@@ -253,20 +262,3 @@ def progress_bar(name: str) -> Callable[..., None]:
 def _bar(name: str, text: str, fraction: float, seconds: float) -> HTML:
     said = html.escape(f"{name}: {min(1.0, fraction):.0%}, {seconds:.0f} s {text and f'({text})'}")
     return HTML(f"<progress value='{fraction:.3f}' max='1' aria-label='{html.escape(name)}'></progress> {said}")
-
-
-def sliders(*, seed: int | None = None, **ranges: tuple) -> dict[str, ipywidgets.Widget]:
-    """Return controls by name: sliders from (label, value, least, most, step), and a field for a seed if one is given.
-
-    A slider gives whole numbers where value and step are such.
-    """
-    made: dict[str, ipywidgets.Widget] = {}
-    for name, (label, value, least, most, step) in ranges.items():
-        is_whole = isinstance(value, int) and isinstance(step, int)
-        kind = ipywidgets.IntSlider if is_whole else ipywidgets.FloatSlider
-        made[name] = kind(value, min=least, max=most, step=step, description=label)
-        if not is_whole:
-            made[name].readout_format = f".{max(0, -floor(log10(step)))}f"
-    if seed is not None:
-        made["seed"] = ipywidgets.BoundedIntText(seed, min=0, max=LARGEST_SEED, description="Seed")
-    return made

@@ -1,109 +1,109 @@
-"""Explorers: thin ipywidgets around pure functions, so that everything but the sliders works without them."""
+"""Small parts of explorers, the same in all of them: controls, buttons, a line of words, pictures of one's own."""
 
 import html
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from math import floor, log10
 
 import ipywidgets
-import numpy as np
 
-from helpers.errors import UserError
-
-TOP_K = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
-VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would not show
+CONTENT_TYPES = ".png,.jpg,.jpeg,.gif,.bmp,.webp,.tif,.tiff"  # of pictures that can be uploaded
 LARGEST_SEED = 999_999  # far below what an int32 holds, so that a sampler may add to it
+LABEL_WIDTH, CONTROL_WIDTH = "9em", "26em"
+WRAPPED = {"flex_flow": "row wrap", "align_items": "flex-start"}
+KERNEL_GONE = """<style>
+.explore-kernel-gone {display: none}
+.jupyter-widgets-disconnected .explore-kernel-gone {display: block}
+</style>
+<p class="explore-kernel-gone" role="alert">⚠ The kernel that these controls belong to is gone (it was restarted or
+shut down), so they do nothing. Run the notebook again down to this cell.</p>"""
 
 
-@dataclass(frozen=True)
-class Written:
-    """A text, and the distribution that its first new symbol was drawn from.
+def status_line(text: str, role: str = "status") -> str:
+    """Return a text as HTML that screen readers read out; `role` is "status", or "alert" for what went wrong."""
+    sign = "⚠ " if role == "alert" else ""
+    return f"<p role='{role}' style='line-height:1.4'>{sign}{html.escape(text)}</p>"
 
-    `candidates` are (symbol, probability) pairs, the most probable first.
+
+def mark(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
+    """Give a widget the class by which it is found in a page, such as `explore-wearing-hat`; return the widget."""
+    widget.add_class(f"explore-{name.lower().replace('_', '-')}")
+    return widget
+
+
+def button(description: str, name: str, action: Callable[[], object], **options) -> ipywidgets.Button:
+    """Return a button that calls `action()`; `options` are ipywidgets' own."""
+    made = mark(ipywidgets.Button(description=description, **options), name)
+    made.on_click(lambda _: action())
+    return made
+
+
+def choice(options: Sequence[tuple[str, str]]) -> ipywidgets.ToggleButtons:
+    """Return buttons of which one is pressed, from (label, value); the first is."""
+    return ipywidgets.ToggleButtons(options=options, style={"button_width": "auto"})
+
+
+def labelled(text: str, control: ipywidgets.Widget, width: str = LABEL_WIDTH) -> ipywidgets.HBox:
+    """Return a control with a label on its left; toggle buttons would put their own above themselves."""
+    label = ipywidgets.HTML(f"<div style='text-align:right'>{text}</div>", layout={"width": width, "flex": "none"})
+    return ipywidgets.HBox([label, control])
+
+
+def sized(control: ipywidgets.Widget) -> ipywidgets.Widget:
+    """Give a control the width that controls and their labels have in all explorers; return the control."""
+    control.layout.width, control.style.description_width = CONTROL_WIDTH, LABEL_WIDTH
+    return control
+
+
+def view_of(controls: Sequence[ipywidgets.Widget], results: Sequence[ipywidgets.Widget]) -> ipywidgets.VBox:
+    """Return an explorer's view: results beside the controls, or below them where the window is narrow.
+
+    A note above them shows itself once the kernel that they belong to is gone. The page has to do that alone:
+    JupyterLab then gives each widget a class of its own.
     """
-
-    prompt: str
-    continuation: str
-    candidates: list[tuple[str, float]]
-    remark: str = ""
+    left = ipywidgets.VBox(controls, layout={"max_width": "100%"})
+    return ipywidgets.VBox([ipywidgets.HTML(KERNEL_GONE), ipywidgets.HBox([left, *results], layout=WRAPPED)])
 
 
-class TextExplorer:
-    """Sliders for temperature, top-k, top-p, length and seed; every move rewrites the text at once.
+def own_picture_controls(
+    opened: Callable[[], object], uploaded: Callable[[Mapping], object]
+) -> tuple[ipywidgets.Text, ipywidgets.Button, ipywidgets.FileUpload]:
+    """Return a field for the path of a picture, a button that calls `opened()`, and an upload that calls `uploaded`.
 
-    Show it with `display(explorer.view)`. A control is found in a page by its class, such as
-    `explore-temperature`.
+    What `uploaded` gets is ipywidgets' change of the value, for `uploaded_file`.
     """
-
-    def __init__(self, write: Callable[..., Written], prompt: str, symbols: int, length: int, longest: int) -> None:
-        """Build the controls and write the first text.
-
-        Args:
-            write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; what it raises
-                as `UserError` is shown in place of the text.
-            prompt: the first prompt.
-            symbols: size of the vocabulary: the top-k that `write` gets where the slider says "no limit".
-            length: how many symbols to write at first; `longest`: at most.
-        """
-        self._write = write
-        limits = [(str(number), number) for number in TOP_K if number < symbols] + [("no limit", symbols)]
-        self.controls = {
-            "prompt": ipywidgets.Text(prompt, description="Prompt", continuous_update=True),
-            "temperature": ipywidgets.FloatSlider(0.7, min=0, max=2, step=0.05, description="Temperature"),
-            "top_k": ipywidgets.SelectionSlider(
-                options=limits, value=symbols, description="Top-k", continuous_update=True
-            ),
-            "top_p": ipywidgets.FloatSlider(1.0, min=0.05, max=1, step=0.05, description="Top-p"),
-            "length": ipywidgets.IntSlider(length, min=10, max=longest, step=10, description="Length"),
-            "seed": ipywidgets.BoundedIntText(0, min=0, max=LARGEST_SEED, description="Seed"),
-        }
-        self._first = {name: control.value for name, control in self.controls.items()}
-        for name, control in self.controls.items():
-            control.layout.width = "24em"
-            control.style.description_width = "7em"
-            control.add_class(f"explore-{name.replace('_', '-')}")
-            control.observe(self._rewrite, names="value")
-        self.text = ipywidgets.HTML(layout=ipywidgets.Layout(width="32em", min_height="12em"))
-        self.bars = ipywidgets.HTML(layout=ipywidgets.Layout(width="16em"))
-        self.text.add_class("explore-result")
-        surprise, reset = (ipywidgets.Button(description=text) for text in ("Surprise me", "Reset"))
-        surprise.on_click(lambda _: self.set(seed=int(np.random.default_rng().integers(LARGEST_SEED + 1))))
-        reset.on_click(lambda _: self.set(**self._first))
-        buttons = ipywidgets.HBox([surprise, reset])
-        left = ipywidgets.VBox([*self.controls.values(), buttons])
-        self.view = ipywidgets.HBox([left, self.text, self.bars], layout=ipywidgets.Layout(flex_flow="row wrap"))
-        self._rewrite()
-
-    def set(self, **values) -> None:
-        """Set several controls and rewrite the text once."""
-        for name, value in values.items():
-            self.controls[name].unobserve(self._rewrite, names="value")
-            self.controls[name].value = value
-            self.controls[name].observe(self._rewrite, names="value")
-        self._rewrite()
-
-    def _rewrite(self, _change=None) -> None:
-        values = {name: control.value for name, control in self.controls.items()}
-        try:
-            written = self._write(**values)
-        except UserError as error:
-            self.text.value = f"<p role='alert'>⚠ {html.escape(str(error))}</p>"
-            self.bars.value = ""
-            return
-        remark = f"<p><em>{html.escape(written.remark)}</em></p>" if written.remark else ""
-        both = f"<b>{html.escape(written.prompt)}</b>{html.escape(written.continuation)}"
-        self.text.value = (
-            f"<div style='white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5'>{both}</div>{remark}"
-        )
-        self.bars.value = candidate_bars(written.candidates)
+    path = sized(ipywidgets.Text(placeholder="path or address of a picture", description="Your own"))
+    mark(path, "path")
+    upload = mark(ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False), "upload")
+    upload.observe(uploaded, names="value")
+    return path, button("Open", "open", opened), upload
 
 
-def candidate_bars(candidates: list[tuple[str, float]]) -> str:
-    """Return the probabilities of the next symbol as horizontal bars, in HTML that needs no picture."""
-    rows = "".join(
-        "<tr><td style='text-align:right;padding-right:.5em'>"
-        f"<code>{html.escape(VISIBLE.get(symbol, symbol))}</code></td>"
-        f"<td style='width:8em'><div style='background:#0072B2;height:.8em;width:{100 * probability:.1f}%'></div></td>"
-        f"<td style='text-align:right'>{probability:.1%}</td></tr>"
-        for symbol, probability in candidates
-    )
-    return f"<table style='line-height:1.2'><caption>The next symbol</caption>{rows}</table>"
+def typed_path(text: str) -> str:
+    """Return a path as somebody typed or pasted it, without the blanks and quotation marks around it."""
+    return text.strip().strip("\"'")
+
+
+def uploaded_file(files: Mapping | Sequence) -> tuple[str, bytes] | None:
+    """Return the name and the content of the first uploaded file, or None; `files` is the value of a FileUpload."""
+    if not files:
+        return None
+    # ipywidgets 7, which Colab has, gives a dictionary by file name; 8 gives a tuple.
+    name, file = next(iter(files.items())) if isinstance(files, Mapping) else (files[0]["name"], files[0])
+    return name, bytes(file["content"])
+
+
+def sliders(*, seed: int | None = None, **ranges: tuple) -> dict[str, ipywidgets.Widget]:
+    """Return controls by name: sliders from (label, value, least, most, step), and a field for a seed if one is given.
+
+    A slider gives whole numbers where value and step are such.
+    """
+    made: dict[str, ipywidgets.Widget] = {}
+    for name, (label, value, least, most, step) in ranges.items():
+        is_whole = isinstance(value, int) and isinstance(step, int)
+        kind = ipywidgets.IntSlider if is_whole else ipywidgets.FloatSlider
+        made[name] = kind(value, min=least, max=most, step=step, description=label)
+        if not is_whole:
+            made[name].readout_format = f".{max(0, -floor(log10(step)))}f"
+    if seed is not None:
+        made["seed"] = ipywidgets.BoundedIntText(seed, min=0, max=LARGEST_SEED, description="Seed")
+    return made

@@ -48,6 +48,18 @@ def pytest_configure(config):
 
 
 @pytest.fixture
+def timers(monkeypatch):
+    """Put a stand-in for threading.Timer into the explorers, whose work waits until the test says `fire`."""
+    from explorer_tools import Timers
+
+    from helpers import explorer_threads
+
+    made = Timers()
+    monkeypatch.setattr(explorer_threads.threading, "Timer", made)
+    return made
+
+
+@pytest.fixture
 def write_notebook(tmp_path):
     """Return a function that writes a notebook of the given cells and returns its path.
 

@@ -3,17 +3,10 @@
 import threading
 
 import pytest
-from explorer_tools import SECONDS, Timers
+from explorer_tools import SECONDS
 
 from helpers import explorer_threads
 from helpers.explorer_threads import Later
-
-
-@pytest.fixture
-def timers(monkeypatch):
-    made = Timers()
-    monkeypatch.setattr(explorer_threads.threading, "Timer", made)
-    return made
 
 
 @pytest.fixture

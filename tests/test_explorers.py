@@ -3,7 +3,8 @@
 import ipywidgets
 import numpy as np
 
-from helpers.explorers import button, enlarged, mark, status_line
+from helpers.explorers import enlarged
+from helpers.widgets import button, mark, status_line
 
 
 def test_a_picture_is_enlarged_by_whole_pixels():

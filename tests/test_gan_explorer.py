@@ -6,7 +6,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from explorer_tools import SECONDS, Decoder, Timers, alert, find, from_browser, is_shown, pixels
+from explorer_tools import SECONDS, Decoder, alert, find, from_browser, is_shown, pixels
 
 from helpers import explorer_threads, gan_explorer
 from helpers.errors import UserError
@@ -28,13 +28,6 @@ def noise(seed, dimensions=DIMENSIONS):
 @pytest.fixture
 def decoder():
     return Decoder(channels=(3,))
-
-
-@pytest.fixture
-def timers(monkeypatch):
-    made = Timers()
-    monkeypatch.setattr(explorer_threads.threading, "Timer", made)
-    return made
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from PIL import Image
 from helpers import picture_explorer
 from helpers.errors import UserError
 from helpers.images import png_bytes
-from helpers.picture_explorer import PictureExplorer, sliders
+from helpers.picture_explorer import PictureExplorer
+from helpers.widgets import sliders
 
 START = np.full((40, 60, 3), 0.5, np.float32)
 SECONDS = 20  # more than any of this needs; only a hang gets there

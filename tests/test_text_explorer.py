@@ -1,9 +1,10 @@
 """The text explorer: controls reach the function, its errors are shown in place, and nothing is taken for HTML."""
 
 import pytest
+from explorer_tools import alert, find, walk_through
 
 from helpers.errors import UserError
-from helpers.widgets import TextExplorer, Written, candidate_bars
+from helpers.text_explorer import TextExplorer, Written, candidate_bars
 
 
 class Writer:
@@ -29,17 +30,6 @@ def explorer(writer):
     return TextExplorer(writer, "this movie", symbols=15_000, length=40, longest=200)
 
 
-def click(explorer, description):
-    [button] = [child for child in walk(explorer.view) if getattr(child, "description", "") == description]
-    button.click()
-
-
-def walk(widget):
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from walk(child)
-
-
 def test_the_first_text_is_there_at_once(explorer, writer):
     assert writer.calls == [
         {"prompt": "this movie", "temperature": 0.7, "top_k": 15_000, "top_p": 1.0, "length": 40, "seed": 0}
@@ -59,7 +49,7 @@ def test_moving_a_control_writes_once_with_its_value(explorer, writer, name, val
 
 
 def test_every_control_can_be_found_in_a_page_and_is_shown(explorer):
-    shown = list(walk(explorer.view))
+    shown = list(walk_through(explorer.view))
     for name, control in explorer.controls.items():
         assert f"explore-{name.replace('_', '-')}" in control._dom_classes
         assert control in shown
@@ -80,28 +70,29 @@ def test_top_k_at_the_sliders_end_says_no_limit(writer, symbols, before_the_end)
 def test_an_error_is_shown_in_place_and_the_next_move_mends_it(explorer, writer):
     writer.error = UserError("not in the vocabulary: '<x>'")
     explorer.controls["prompt"].value = "<x>"
-    assert "not in the vocabulary: &#x27;&lt;x&gt;&#x27;" in explorer.text.value and "alert" in explorer.text.value
-    assert explorer.bars.value == ""
+    assert "not in the vocabulary: &#x27;&lt;x&gt;&#x27;" in alert(explorer)
+    assert explorer.text.value == explorer.bars.value == ""
     writer.error = None
     explorer.controls["prompt"].value = "x"
-    assert "alert" not in explorer.text.value and "75.0%" in explorer.bars.value
+    assert not alert(explorer) and "75.0%" in explorer.bars.value
 
 
 def test_an_error_at_the_first_text_does_not_stop_the_explorer(writer):
     writer.error = UserError("the prompt is empty")
-    assert "the prompt is empty" in TextExplorer(writer, "", symbols=57, length=40, longest=200).text.value
+    assert "the prompt is empty" in alert(TextExplorer(writer, "", symbols=57, length=40, longest=200))
 
 
 def test_a_fault_of_the_program_is_not_hidden(explorer, writer):
     writer.error = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError):
         explorer.set(seed=1)
+    assert "ZeroDivisionError: a bug" in alert(explorer)
 
 
 def test_reset_brings_back_the_first_values_with_one_call(explorer, writer):
     explorer.set(prompt="other", temperature=1.5, top_k=3, top_p=0.5, length=200, seed=9)
     assert len(writer.calls) == 2 and writer.calls[1]["top_k"] == 3 and writer.calls[1]["prompt"] == "other"
-    click(explorer, "Reset")
+    find(explorer, "reset").click()
     assert len(writer.calls) == 3 and writer.calls[2] == writer.calls[0]
     explorer.controls["temperature"].value = 0.2  # still observed
     assert len(writer.calls) == 4
@@ -111,7 +102,7 @@ def test_surprise_changes_the_seed_and_nothing_else(explorer, writer):
     explorer.set(temperature=1.2, top_k=4)
     before = writer.calls[-1]
     for _ in range(3):
-        click(explorer, "Surprise me")
+        find(explorer, "surprise").click()
     seeds = [call["seed"] for call in writer.calls[-3:]]
     assert len(set(seeds)) > 1 and all(seed >= 0 for seed in seeds)
     assert all({**call, "seed": before["seed"]} == before for call in writer.calls[-3:])
@@ -129,7 +120,7 @@ def test_texts_are_no_html(explorer, writer):
     explorer.set(prompt="<script>alert(1)</script>")
     assert "<script>" not in explorer.text.value and "&lt;script&gt;" in explorer.text.value
     assert "was &lt;good&gt; &amp; long" in explorer.text.value
-    assert "read as &lt;i&gt;unknown" in explorer.text.value
+    assert "read as &lt;i&gt;unknown" in explorer.status.value
     assert "&lt;b&gt;" in explorer.bars.value and "<b>" not in explorer.bars.value
 
 

@@ -1,0 +1,156 @@
+"""What all explorers have in common: one look, words for what goes wrong, nothing piles up, none in another's way."""
+
+import gc
+import threading
+import tracemalloc
+from contextlib import suppress
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from explorer_tools import SECONDS, Decoder, alert, find, walk_through
+from ipywidgets.widgets.widget import _instances
+
+from helpers.face_explorer import FaceExplorer
+from helpers.gan_explorer import GeneratorExplorer
+from helpers.judge_explorer import JudgeExplorer
+from helpers.map_explorer import MapExplorer
+from helpers.picture_explorer import PictureExplorer
+from helpers.text_explorer import TextExplorer, Written
+from helpers.widgets import CONTROL_WIDTH, LABEL_WIDTH, sliders
+
+LATENTS = np.random.default_rng(0).normal(size=(5, 2))
+FACES = np.full((5, 4, 4, 3), 0.5)
+SMILE = {"Smiling": np.ones(2)}
+PHOTOGRAPH = np.full((8, 8, 3), 0.5, np.float32)
+
+
+class Model:
+    """Stands for any model: decodes, judges, writes and paints, or raises what the test wants."""
+
+    def __init__(self):
+        self.decoder = Decoder(channels=(3,))
+
+    def decode(self, z):
+        return self.decoder(z)
+
+    def judge(self, pictures):
+        self.decoder(np.zeros((1, 2)))  # which raises if it has to
+        return pictures.mean(axis=(1, 2, 3))
+
+    def write(self, temperature, **values):
+        self.decoder(np.zeros((1, 2)))
+        return Written("a", f" text at {temperature}", [("b", 1.0)])
+
+    def paint(self, picture, report, strength):
+        report("painting", 0.5, picture)
+        self.decoder(np.zeros((1, 2)))
+        return {"painted": picture * strength}
+
+
+# name → (how it is made of a model, the control that is moved, what then has to change)
+KINDS = {
+    "text": (lambda model: TextExplorer(model.write, "a", symbols=57, length=40, longest=200), "temperature", "result"),
+    "map": (lambda model: MapExplorer(model.decode, LATENTS, np.zeros(5, int), ["one"]), "z1", "decoded"),
+    "face": (lambda model: FaceExplorer(model.decode, FACES, LATENTS, SMILE), "Smiling", "edited"),
+    "generator": (lambda model: GeneratorExplorer(model.decode, SMILE, dimensions=2), "Smiling", "generated"),
+    "judge": (lambda model: JudgeExplorer(model.judge, FACES, model.decode, dimensions=2, fakes=60), "fake", "judged"),
+    "picture": (
+        lambda model: PictureExplorer(model.paint, sliders(strength=("Strength", 0.5, 0, 1, 0.01)), PHOTOGRAPH),
+        "strength",
+        "result-1",
+    ),
+}
+
+
+@pytest.fixture
+def model(timers):
+    return Model()
+
+
+def moved(explorer, name, step):
+    """Move a control to one of fifty places, and wait for what follows."""
+    if name == "z1":
+        explorer.pad.x = explorer.low[0] + (explorer.high[0] - explorer.low[0]) * (step % 50) / 50
+        return
+    control = explorer.controls[name]
+    share = control.min + (control.max - control.min) * (step % 50) / 50
+    control.value = int(share) if isinstance(control, ipywidgets.IntSlider) else share
+    if isinstance(explorer, PictureExplorer):
+        explorer.run()
+        assert explorer.wait(SECONDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_controls_look_alike_and_all_explorers_have_reset_and_a_line_of_words(model, kind):
+    explorer = KINDS[kind][0](model)
+    parts = list(walk_through(explorer.view))
+    assert find(explorer, "reset") in parts and explorer.status in parts
+    for control in explorer.controls.values():
+        if isinstance(control, ipywidgets.ToggleButtons):
+            continue
+        assert control.description and (control.layout.width, control.style.description_width) == (
+            CONTROL_WIDTH,
+            LABEL_WIDTH,
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_view_says_when_its_kernel_is_gone(model, kind):
+    note, body = KINDS[kind][0](model).view.children
+    hidden, shown = (
+        note.value.index(".explore-kernel-gone {display: none}"),
+        note.value.index(".jupyter-widgets-disconnected .explore-kernel-gone {display: block}"),
+    )
+    assert hidden < shown and 'class="explore-kernel-gone" role="alert"' in note.value
+    assert len(body.children) >= 2, "the result stands beside the controls"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_of_the_program_is_said_in_words_and_not_swallowed(model, kind):
+    make, control, _ = KINDS[kind]
+    explorer = make(model)
+    model.decoder.error = ZeroDivisionError("a bug")
+    with suppress(ZeroDivisionError):  # it goes on to the log of the kernel
+        moved(explorer, control, 20)
+    assert "ZeroDivisionError: a bug" in alert(explorer)
+    model.decoder.error = None
+    moved(explorer, control, 30)
+    assert not alert(explorer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_explorers_of_one_model_do_not_move_each_other(model, kind):
+    make, control, shows = KINDS[kind]
+    one, other = make(model), make(model)
+    moved(other, control, 10)
+    before = find(other, shows).value
+    for step in (20, 45):
+        moved(one, control, step)
+        assert find(other, shows).value == before
+    assert find(one, shows).value != before
+    moved(other, control, 45)
+    assert find(other, shows).value == find(one, shows).value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hundred_moves_leave_no_memory_figure_widget_or_thread_behind(model, kind):
+    make, control, _ = KINDS[kind]
+    explorer = make(model)
+    for step in range(50):  # what is kept once, such as the chart of a model
+        moved(explorer, control, step)
+    model.decoder.calls.clear()
+    gc.collect()
+    before = plt.get_fignums(), len(_instances), threading.active_count()
+    tracemalloc.start()
+    try:
+        for step in range(100):
+            moved(explorer, control, step)
+            model.decoder.calls.clear()
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (plt.get_fignums(), len(_instances), threading.active_count()) == before
+    assert left < 300_000, "bytes"
