@@ -6,42 +6,44 @@ refused all the same: an archive that has them is not the one that its publisher
 """
 
 import gzip
+import io
+import math
 import re
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
 
 from helpers.errors import UserError
 
 LARGEST_MEMBER = 64 << 20  # bytes of one member that is read
 LARGEST_TOTAL = 4 << 30  # bytes of all members together, read or not
-# RuntimeError is zipfile's word for a member that is encrypted, or packed in a way it does not know.
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
+LARGEST_HEADER = 1 << 20  # bytes of what a .tar says of a member before its content
+_PLAIN = "biufc"  # NumPy's letters for the kinds of numbers; others would be unpickled, or stand for nothing here
 
 
-def archive_members(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
+def archive_members(path: Path, pattern: str, largest: int | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the members of an archive whose whole name fits a pattern, in the archive's order.
 
     Args:
         path: a .tar.gz or .zip file; told apart by content, not by name. (A bare .tar has no checksum, and
             cut off between two members it looks whole.)
         pattern: regular expression for whole member names (with "/" between folders, no leading "./").
+        largest: the most bytes of one member that is read; None for `LARGEST_MEMBER`.
 
     Raises:
         UserError: the file is no archive, is cut off or damaged, or declares unreasonable sizes; or it has
             a member with an absolute name, with "..", or that is a link or a device.
     """
     path = Path(path)
-    wanted = re.compile(pattern)
+    wanted = _Wanted(path, re.compile(pattern), LARGEST_MEMBER if largest is None else largest)
     members = _zip_members if zipfile.is_zipfile(path) else _tar_members
-    try:
-        yield from members(path, wanted)
-    except _BROKEN as error:
-        raise _not_whole(path, error) from error
+    with _whole(path):
+        yield from members(wanted)
 
 
 @contextmanager
@@ -59,80 +61,166 @@ def zip_reader(path: Path, pattern: str) -> Iterator[tuple[list[str], Callable[[
         UserError: as `archive_members`, when opening or when a member is read; a .tar.gz is no archive here.
     """
     path = Path(path)
-    try:
+    with _whole(path):
         archive = zipfile.ZipFile(path)
-    except _BROKEN as error:
-        raise _not_whole(path, error) from error
+        members = _wanted_of_zip(archive, _Wanted(path, re.compile(pattern), LARGEST_MEMBER))
     with archive:
-        members = _wanted_of_zip(archive, path, re.compile(pattern))
 
         def read(name: str) -> bytes:
-            try:
-                return archive.read(members[name])
-            except _BROKEN as error:
-                raise _not_whole(path, error) from error
+            with _whole(path):
+                return _content(archive, members[name])
 
         yield list(members), read
 
 
-def _not_whole(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is not a whole archive ({error or type(error).__name__}). Delete it and get it again.")
+def npz_arrays(path: Path, pattern: str = ".*", largest: int | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz file by their names, without the ".npy".
+
+    Not by np.load, which takes whatever size a member declares, and opens what is no array.
+
+    Args:
+        path: what np.savez or np.savez_compressed wrote.
+        pattern: regular expression for the whole names of the arrays that are wanted.
+        largest: as for `archive_members`.
+
+    Raises:
+        UserError: as `archive_members`; or an array is no plain array of numbers (objects are not unpickled), or
+            its header declares another size than it has.
+    """
+    arrays = {}
+    for name, content in archive_members(path, rf"(?:{pattern})\.npy", largest):
+        try:
+            arrays[name.removesuffix(".npy")] = _array_of(content)
+        except Exception as error:  # a header is evaluated as a Python literal, which fails in a dozen ways
+            raise UserError(f"{path} cannot be read ({name}: {error}). Delete it and get it again.") from error
+    return arrays
 
 
-def _tar_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
-    total = 0
-    with gzip.open(path) as stream:
-        with tarfile.open(fileobj=stream, mode="r:") as archive:
+def _array_of(content: bytes) -> np.ndarray:
+    """Return the array of an .npy file (format: numpy.lib.format); ValueError unless it is one of plain numbers."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"version {version} of the format is not read here")
+    shape, is_fortran, dtype = read_header[version](stream)
+    if dtype.kind not in _PLAIN:
+        raise ValueError("Object arrays cannot be loaded" if dtype.hasobject else f"{dtype} is no plain number")
+    numbers = memoryview(content)[stream.tell() :]
+    if min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != len(numbers):
+        raise ValueError(f"{len(numbers):,} bytes of numbers do not make {dtype} {shape}")
+    return np.frombuffer(numbers, dtype).reshape(shape, order="F" if is_fortran else "C").copy()
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn whatever a broken archive raises into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # tarfile, zipfile and zlib raise a dozen kinds for files that are cut off or altered
+        said = str(error) or type(error).__name__
+        raise UserError(f"{path} is not a whole archive ({said}). Delete it and get it again.") from error
+
+
+class _Wanted:
+    """What is asked of an archive, and the checks that every member of it has to pass."""
+
+    def __init__(self, path: Path, pattern: re.Pattern, largest: int) -> None:
+        self.path, self.pattern, self.largest, self.total = path, pattern, largest, 0
+
+    def name(self, name: str, size: int, is_plain: bool) -> str:
+        """Return a member's name without a leading "./"; raise UserError if it is not fit to be in a data archive.
+
+        Stricter than tarfile's own "data" filter, which drops a leading "/" and lets inner links pass; and
+        the same for zip, which has no such filter.
+        """
+        self.total += size
+        windows = PureWindowsPath(name)
+        if PurePosixPath(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+            fault = "which leads out of its folder"
+        elif not is_plain:
+            fault = "which is a link or a device"
+        elif self.total > LARGEST_TOTAL:
+            fault = f"with which it grows beyond {LARGEST_TOTAL >> 30} GiB"
+        elif size < 0:  # tarfile would go back for it, again and again
+            fault = "of less than no bytes"
+        else:
+            return name.removeprefix("./")
+        raise self._error(name, f", {fault}")
+
+    def fits(self, name: str, size: int) -> bool:
+        """Return whether a member is wanted; raise UserError if it is, and is too large."""
+        if self.pattern.fullmatch(name) and size > self.largest:
+            raise self._error(name, f" of {size:,} bytes")
+        return bool(self.pattern.fullmatch(name))
+
+    def _error(self, name: str, fault: str) -> UserError:
+        return UserError(
+            f"{self.path} has a member {name!r}{fault}: not the official archive. Delete it and get it again."
+        )
+
+
+def _tar_members(wanted: _Wanted) -> Iterator[tuple[str, bytes]]:
+    with gzip.open(wanted.path) as stream:
+        bounded = _Bounded(stream)
+        with tarfile.open(fileobj=bounded, mode="r:") as archive:
             for member in archive:
-                total += member.size
-                name = _checked_name(path, member.name, member.isreg() or member.isdir(), total)
-                if member.isreg() and wanted.fullmatch(name):
-                    _check_size(path, name, member.size)
+                name = wanted.name(member.name, member.size, member.isreg() or member.isdir())
+                if member.isreg() and wanted.fits(name, member.size):
+                    bounded.most = max(member.size, LARGEST_HEADER)
                     content = archive.extractfile(member).read()
+                    bounded.most = LARGEST_HEADER
                     yield name, content
                 archive.members.clear()  # else it keeps a record of every member passed
         while stream.read(1 << 20):  # to the end, where gzip compares its checksum
             pass
 
 
-def _zip_members(path: Path, wanted: re.Pattern) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
-        for name, member in _wanted_of_zip(archive, path, wanted).items():
-            yield name, archive.read(member)
+class _Bounded:
+    """A stream that hands tarfile no more at once than `most` bytes, whatever a header asks it to read."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self.seek, self.tell = stream.seek, stream.tell
+        self._stream, self.most = stream, LARGEST_HEADER
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= self.most:
+            raise tarfile.ReadError(f"a header declares {size:,} bytes")
+        return self._stream.read(size)
 
 
-def _wanted_of_zip(archive: zipfile.ZipFile, path: Path, wanted: re.Pattern) -> dict[str, zipfile.ZipInfo]:
-    total, members = 0, {}
+def _zip_members(wanted: _Wanted) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(wanted.path) as archive:
+        for name, member in _wanted_of_zip(archive, wanted).items():
+            yield name, _content(archive, member)
+
+
+def _wanted_of_zip(archive: zipfile.ZipFile, wanted: _Wanted) -> dict[str, zipfile.ZipInfo]:
+    members = {}
     for member in archive.infolist():
-        total += member.file_size
         kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
-        name = _checked_name(path, member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), total)
-        if not member.is_dir() and wanted.fullmatch(name):
-            _check_size(path, name, member.file_size)
+        name = wanted.name(member.filename, member.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR))
+        if not member.is_dir() and wanted.fits(name, member.file_size):
             members[name] = member
     return members
 
 
-def _checked_name(path: Path, name: str, is_plain: bool, total: int) -> str:
-    """Return a member's name without a leading "./"; raise UserError if it is not fit to be in a data archive.
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member's content. Unlike `archive.read`, this unpacks no more than the member declares.
 
-    Stricter than tarfile's own "data" filter, which drops a leading "/" and lets inner links pass; and
-    the same for zip, which has no such filter.
+    Raises:
+        zipfile.BadZipFile: it has less, or other content; or it is packed in a way that knows no such bound.
     """
-    windows = PureWindowsPath(name)
-    if PurePosixPath(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        fault = "which leads out of its folder"
-    elif not is_plain:
-        fault = "which is a link or a device"
-    elif total > LARGEST_TOTAL:
-        fault = f"with which it grows beyond {LARGEST_TOTAL >> 30} GiB"
-    else:
-        return name.removeprefix("./")
-    raise UserError(f"{path} has a member {name!r}, {fault}: not the official archive. Delete it and get it again.")
-
-
-def _check_size(path: Path, name: str, size: int) -> None:
-    if size > LARGEST_MEMBER:
-        raise UserError(
-            f"{path} has a member {name!r} of {size:,} bytes: not the official archive. Delete it and get it again."
-        )
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{member.filename!r} is packed neither plainly nor by deflate")
+    pieces, left = [], member.file_size
+    with archive.open(member) as file:
+        while left > 0 and (piece := file.read(min(left, 1 << 20))):
+            pieces.append(piece)
+            left -= len(piece)
+        file.read(1)  # at the end, also that of an empty member, zipfile compares its checksum
+    if left:
+        raise zipfile.BadZipFile(f"{member.filename!r} is shorter than declared")
+    return b"".join(pieces)

@@ -1,7 +1,6 @@
 """Loaders of small labelled images: MNIST's digits and Fashion-MNIST's garments, or stand-ins for them."""
 
 import gzip
-import io
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers import sources
-from helpers.archives import archive_members
+from helpers.archives import npz_arrays
 from helpers.drawn_digits import draw_digits
 from helpers.drawn_garments import GARMENTS, draw_garments
 from helpers.errors import UserError
@@ -178,25 +177,19 @@ def _read(paths: tuple[Path, ...], data_set: DataSet) -> dict[str, Part]:
 
 def _read_npz(path: Path, data_set: DataSet) -> dict[str, Part]:
     """Return both parts from the arrays x_train, y_train, x_test and y_test; nothing is unpickled."""
-    arrays = {}
-    try:
-        # Not by np.load, which takes whatever size a member declares, and opens what is no array.
-        for name, content in archive_members(path, r"[xy]_(train|test)\.npy"):
-            arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, MemoryError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Delete it and get it again.") from error
+    arrays = npz_arrays(path, "[xy]_(train|test)")
     wanted = {
-        f"{kind}_{part}.npy": shape for part in PARTS for kind, shape in zip("xy", data_set.shapes(part), strict=True)
+        f"{kind}_{part}": shape for part in PARTS for kind, shape in zip("xy", data_set.shapes(part), strict=True)
     }
     for name, shape in wanted.items():
         array = arrays.get(name)
         if array is None or array.dtype != np.uint8 or array.shape != shape:
             found = "missing" if array is None else f"{array.dtype} {array.shape}"
             raise UserError(
-                f"{path} is not {data_set.title}: {name.removesuffix('.npy')} is {found} instead of uint8 {shape}. "
+                f"{path} is not {data_set.title}: {name} is {found} instead of uint8 {shape}. "
                 "Delete it and get it again."
             )
-    return {part: (arrays[f"x_{part}.npy"], arrays[f"y_{part}.npy"]) for part in PARTS}
+    return {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in PARTS}
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
