@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from helpers.archives import npz_arrays
 from helpers.errors import UserError
 
 KEPT = 2  # the newest and, should its file be damaged, the one before
@@ -19,7 +20,7 @@ class Checkpoints:
     """Numbered checkpoints in a folder, each a folder of its own with `arrays.npz` and `state.json`.
 
     A checkpoint is written under another name, flushed to disk, and then renamed: a name that can be
-    found stands for a checkpoint that is complete. Its digest is checked when it is read all the same.
+    found stands for a checkpoint that is complete. Its digests are checked when it is read all the same.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,28 +37,40 @@ class Checkpoints:
         try:
             partial.mkdir(parents=True, exist_ok=True)
             digest = write_arrays(partial / "arrays.npz", arrays)
-            _write_flushed(partial / "state.json", json.dumps({"digest": digest, **state}).encode())
+            _write_flushed(partial / "state.json", _sealed({"digest": digest, **state}))
             if target.exists():
                 shutil.rmtree(target)
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        for old in self._found()[:-KEPT]:
+        # A process that was killed could not clear away what it had begun. What is of a later number is not touched:
+        # another process may be at it.
+        abandoned = [path for path in self.folder.glob("partial-*") if path.name < f"partial-{number + 1:06d}"]
+        for old in [*self._found()[:-KEPT], *abandoned]:
             shutil.rmtree(old, ignore_errors=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
         """Return arrays and state of the newest checkpoint that is undamaged, or None if there is none."""
         for path in reversed(self._found()):
             try:
-                state = json.loads((path / "state.json").read_text())
+                state = _unsealed((path / "state.json").read_bytes())
                 return read_arrays(path / "arrays.npz", state.pop("digest")), state
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 print(f"{path.name} is damaged ({error}); trying the one before.")
         return None
 
     def delete(self) -> None:
-        """Delete all checkpoints of this training."""
+        """Delete all checkpoints of this training.
+
+        Raises:
+            UserError: they are still there, in a folder that may not be changed, say.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
+        if left := self._found():
+            raise UserError(
+                f"{left[-1]} cannot be deleted, so the training would go on from it. Delete it by hand, or give the "
+                "training another folder."
+            )
 
     def _found(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoint-*"))
@@ -128,18 +141,37 @@ def read_arrays(path: Path, digest: str) -> list[np.ndarray]:
     """Read what `write_arrays` wrote; nothing is unpickled.
 
     Raises:
-        ValueError: the file's SHA-256 is not `digest`.
+        ValueError: the file's SHA-256 is not `digest`, or it is no .npz file of plain arrays.
     """
     if digest_of(path) != digest:
         raise ValueError("its digest is not the one noted when it was written")
-    with np.load(path, allow_pickle=False) as file:
-        return [file[name] for name in sorted(file.files)]
+    try:
+        # Nothing was compressed when it was written, so no array is larger than its file.
+        arrays = npz_arrays(path, largest=path.stat().st_size)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return [arrays[name] for name in sorted(arrays)]
 
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sealed(state: dict) -> bytes:
+    """Return a state as JSON whose last entry is the SHA-256 of what it would be without that entry."""
+    seal = hashlib.sha256(json.dumps(state).encode()).hexdigest()
+    return json.dumps({**state, "seal": seal}).encode()
+
+
+def _unsealed(content: bytes) -> dict:
+    """Return the state that `_sealed` was given; ValueError if a byte of it has changed since."""
+    state = json.loads(content)
+    if content != _sealed({name: value for name, value in state.items() if name != "seal"}):
+        raise ValueError("its state is not the one that was written")
+    del state["seal"]
+    return state
 
 
 def _write_flushed(path: Path, content: bytes) -> None:

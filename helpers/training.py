@@ -34,6 +34,7 @@ class Training:
         settings: dict,
         monitor: str | None = "validation",
         optimizers: Sequence[tuple[keras.Optimizer, Sequence]] | None = None,
+        stop_unsaved: bool = False,
     ) -> None:
         """Prepare to train `model` with checkpoints below `folder`.
 
@@ -44,6 +45,11 @@ class Training:
             monitor: the figure, smaller is better, by which the best weights are chosen. None where no figure
                 says which are best, as for a GAN: then those after the last whole epoch are kept.
             optimizers: pairs of an optimiser and the variables that it trains; None for a model with one, its own.
+            stop_unsaved: whether a checkpoint that cannot be written, since the disk is full, say, ends the
+                training. Otherwise one printed line says so, and it goes on.
+
+        Raises:
+            UserError: the model has no weights yet.
         """
         if not model.built:
             raise UserError("the model has no weights yet. Call it once on a batch, then make the Training.")
@@ -51,7 +57,7 @@ class Training:
         for optimizer, trained in optimizers:
             optimizer.build(trained)
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-        self.model, self.monitor = model, monitor
+        self.model, self.monitor, self.stop_unsaved = model, monitor, stop_unsaved
         self.checkpoints = Checkpoints(Path(folder) / key)
         # Metrics belong to an epoch, not to the training: Keras clears them when an epoch begins.
         metrics = {id(variable) for variable in model.metrics_variables}
@@ -89,7 +95,8 @@ class Training:
             The history, a record for each epoch. The model has the best weights, also after an interrupt.
 
         Raises:
-            UserError: a loss or a held-out figure is no longer finite; the model has the best weights up to there.
+            UserError: a loss or a held-out figure is no longer finite, or a checkpoint cannot be written and
+                `stop_unsaved` is set; the model has the best weights up to there.
         """
         self._resume(epochs)
         left = epochs - len(self.history)
@@ -146,28 +153,38 @@ class Training:
 
     def _save(self) -> None:
         best = self._best if self.monitor else []  # without a monitor they are the last ones
-        state = {"history": self.history, "snapshots": len(self.snapshots)}
+        state = {"history": list(self.history), "snapshots": len(self.snapshots)}
         if self.monitor:
             state["best_figure"] = self.best_figure
+        arrays = [*values_of(self._variables), *best, *self.snapshots]
         try:
-            self.checkpoints.save(len(self.history), [*values_of(self._variables), *best, *self.snapshots], state)
+            self.checkpoints.save(len(self.history), arrays, state)
+            self._unsaved = None
         except OSError as error:
+            self._unsaved = arrays, state
+            fault = f"No checkpoint could be written to {self.checkpoints.folder} ({error})."
+            mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"
+            if self.stop_unsaved:
+                raise UserError(
+                    f"{fault} So training stopped after epoch {len(self.history)}, as asked; {self._kept} are in "
+                    f"place. {mend}, and run this cell again."
+                ) from error
             if not self._warned:
-                print(f"\nNo checkpoint could be written ({error}). Training goes on, but could not be resumed.")
+                print(f"\n{fault} Training goes on; if it is cut off, it resumes from an older one. {mend}.")
             self._warned = True
 
     def _resume(self, epochs: int) -> None:
         """Put the newest checkpoint back: the last weights to train on from, or the best if training is over."""
-        found = self.checkpoints.load()
-        if found is None:
-            if not self.history:  # a first epoch that was broken off is repeated, like any other
-                assign(self._variables, self._start, "the start")
+        found = self._unsaved or self.checkpoints.load()
+        if found is None:  # a first epoch that was broken off is repeated, like any other
+            assign(self._variables, self._start, "the start")
+            self._forget()
             return
         arrays, state = found
         count, end = len(self._variables), len(arrays) - state.get("snapshots", 0)
         assign(self._variables, arrays[:count], self.checkpoints.folder)
         self._best = arrays[count:end] if self.monitor else arrays[: len(self._weights)]
-        self.history, self.snapshots = state["history"], arrays[end:]
+        self.history, self.snapshots = list(state["history"]), arrays[end:]
         self.best_figure = state.get("best_figure", math.inf)
         done, last = len(self.history), self.history[-1]
         figures = f"{last['seconds']:.0f} s" + (f", {self.monitor} {last[self.monitor]:.3f}" if self.monitor else "")
@@ -188,4 +205,5 @@ class Training:
         self.history: list[Record] = []
         self.snapshots: list[np.ndarray] = []  # one an epoch, where they are asked for
         self.best_figure, self._warned = math.inf, False
+        self._unsaved: tuple[list[np.ndarray], dict] | None = None  # the last state, where it could not be written
         self._best = self._start[: len(self._weights)]  # before the first epoch is over: the untrained weights

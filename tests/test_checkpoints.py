@@ -1,12 +1,16 @@
 """Checkpoints: whole or not there, damage found and stepped over, nothing assigned that does not fit."""
 
+import errno
 import json
+import shutil
+import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from helpers import checkpoints as module
 from helpers.checkpoints import Checkpoints, assign, digest_of, read_arrays, recipe_of, values_of, write_arrays
 from helpers.errors import UserError
 
@@ -93,6 +97,8 @@ DAMAGE = {
     "state of another kind": lambda folder: (folder / "state.json").write_text("[]"),
     "no digest": lambda folder: (folder / "state.json").write_text("{}"),
     "not text": lambda folder: (folder / "state.json").write_bytes(b"\xff\xfe\x80"),
+    "brackets without end": lambda folder: (folder / "state.json").write_text("[" * 100_000),
+    "a folder": lambda folder: (folder / "state.json").unlink() or (folder / "state.json").mkdir(),
 }
 
 
@@ -108,6 +114,95 @@ def test_a_damaged_newest_gives_the_one_before_and_says_so(tmp_path, capsys, dam
     assert checkpoints.load() is None
 
 
+def test_no_byte_of_the_state_can_change_unseen(tmp_path, capsys):
+    """Not the step, nor the number of an epoch, say: as JSON such a state would be as good as before."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"history": [{"epoch": 12, "loss": 0.5}], "best_figure": float("inf")})
+    path = tmp_path / "checkpoint-000001" / "state.json"
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert checkpoints.load() is None, content[:place]
+    path.write_bytes(content)
+    assert checkpoints.load()[1] == {"history": [{"epoch": 12, "loss": 0.5}], "best_figure": float("inf")}
+
+
+@pytest.mark.parametrize("file", ["arrays.npz", "state.json"])
+def test_wherever_a_checkpoint_is_cut_off_it_is_not_loaded(tmp_path, capsys, file):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {"number": 1})
+    checkpoints.save(2, ARRAYS, {"number": 2})
+    path = tmp_path / "checkpoint-000002" / file
+    content = path.read_bytes()
+    for length in range(0, len(content), 13):
+        path.write_bytes(content[:length])
+        assert checkpoints.load()[1] == {"number": 1}
+        assert "checkpoint-000002 is damaged" in capsys.readouterr().out
+
+
+class FullDisk:
+    """A file open for writing on a disk with room for `left` more bytes."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, data):
+        self.room[0] -= len(data)
+        if self.room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.file.write(data)
+
+
+def fill_disk(patch, left):
+    """Let all that is opened for writing share `left` bytes."""
+    room, opened = [left], Path.open
+
+    def open_on_full_disk(self, mode="r", **options):
+        file = opened(self, mode, **options)
+        return FullDisk(file, room) if "w" in mode else file
+
+    patch.setattr(Path, "open", open_on_full_disk)
+
+
+def test_wherever_the_disk_becomes_full_the_old_checkpoints_stay(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    for number in (1, 2):
+        checkpoints.save(number, ARRAYS, {"number": number})
+    size = sum(path.stat().st_size for path in (tmp_path / "checkpoint-000002").iterdir())
+    for left in range(0, size, 97):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            fill_disk(patch, left)
+            checkpoints.save(3, ARRAYS, {"number": 3})
+        assert names(tmp_path) == ["checkpoint-000001", "checkpoint-000002"]
+        assert checkpoints.load()[1] == {"number": 2}
+    checkpoints.save(3, ARRAYS, {"number": 3})
+    assert checkpoints.load()[1] == {"number": 3}
+
+
+def test_what_killed_processes_began_is_cleared_away_and_what_others_do_is_not(tmp_path):
+    for name in ("partial-000001-4711", "partial-000002-17", "partial-000003-99"):
+        (tmp_path / name).mkdir()
+    Checkpoints(tmp_path).save(2, ARRAYS, {})
+    assert names(tmp_path) == ["checkpoint-000002", "partial-000003-99"]
+
+
+def test_what_cannot_be_deleted_is_said(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, ARRAYS, {})
+    monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors: None)  # as in a folder that is read-only
+    with pytest.raises(UserError, match="checkpoint-000001 cannot be deleted.*by hand"):
+        checkpoints.delete()
+
+
 def test_delete_deletes_this_training_only(tmp_path):
     first, second = Checkpoints(tmp_path / "a"), Checkpoints(tmp_path / "b")
     for checkpoints in (first, second):
@@ -120,7 +215,23 @@ def test_delete_deletes_this_training_only(tmp_path):
 def test_objects_are_not_unpickled(tmp_path):
     path = tmp_path / "arrays.npz"
     np.savez(path, **{"0000": np.array([{"a": 1}], dtype=object)})
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        read_arrays(path, digest_of(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY", b"PK\x05\x06" + bytes(17)])
+def test_what_is_no_archive_of_arrays_is_one_kind_of_error(tmp_path, content):
+    path = tmp_path / "arrays.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not a whole archive"):
+        read_arrays(path, digest_of(path))
+
+
+def test_an_array_larger_than_its_file_is_not_unpacked(tmp_path):
+    path = tmp_path / "arrays.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0000.npy", bytes(10_000_000))
+    with pytest.raises(ValueError, match="has a member '0000.npy' of 10,000,000 bytes"):
         read_arrays(path, digest_of(path))
 
 
@@ -130,9 +241,9 @@ def test_a_checkpoint_with_objects_counts_as_damaged(tmp_path, capsys):
     checkpoints.save(2, ARRAYS, {"number": 2})
     path = tmp_path / "checkpoint-000002" / "arrays.npz"
     np.savez(path, **{"0000": np.array([print], dtype=object)})
-    (path.parent / "state.json").write_text(json.dumps({"digest": digest_of(path), "number": 2}))
+    (path.parent / "state.json").write_bytes(module._sealed({"digest": digest_of(path), "number": 2}))
     assert checkpoints.load()[1] == {"number": 1}
-    assert "damaged" in capsys.readouterr().out
+    assert "Object arrays" in capsys.readouterr().out
 
 
 def test_digest_is_that_of_the_file(tmp_path):

@@ -1,5 +1,6 @@
 """A training that is stopped in any way goes on, and ends where one that was never stopped ends."""
 
+import errno
 import math
 import os
 import signal
@@ -271,8 +272,54 @@ def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tm
     training, validate = start(tmp_path / "file", [2.0, 1.0, 3.0])
     history = training.fit(line_batches, 3, validate)
     assert len(history) == 3
-    assert capsys.readouterr().out.count("No checkpoint could be written") == 1
+    said = capsys.readouterr().out
+    assert said.count("No checkpoint could be written") == 1 and "NB_OUTPUT_DIR" in said and "Training goes on" in said
     np.testing.assert_array_equal(weights_of(training.model), validate.seen[1])
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stop_unsaved", [False, True])
+def test_a_full_disk_stops_the_training_only_if_asked_to_and_it_goes_on_where_it_was(
+    tmp_path, capsys, monkeypatch, stop_unsaved
+):
+    """Without a checkpoint, too, the next call of fit goes on from the last weights, slots and random states."""
+    calls = []
+
+    def interrupt_once(history):
+        calls.append(len(history))
+        if calls == [1, 2, 3]:
+            raise KeyboardInterrupt
+
+    training, validate = start(tmp_path / "a", [2.0, 1.0, 3.0, 3.0, 4.0])
+    training.stop_unsaved = stop_unsaved
+    with monkeypatch.context() as patch:
+        patch.setattr(training.checkpoints, "save", raise_full)
+        if stop_unsaved:
+            with pytest.raises(UserError, match="No space left.*stopped after epoch 1, as asked; the best.*Make room"):
+                training.fit(line_batches, 4, validate)
+            assert len(training.history) == 1
+        else:
+            training.fit(line_batches, 4, validate, interrupt_once)
+            assert capsys.readouterr().out.count("No checkpoint could be written") == 1
+            np.testing.assert_array_equal(weights_of(training.model), validate.seen[1])
+    history = training.fit(line_batches, 4, validate, interrupt_once)
+    assert f"Found a training of {1 if stop_unsaved else 2} epochs" in capsys.readouterr().out
+    whole, reference = start(tmp_path / "b", [2.0, 1.0, 3.0, 3.0] if stop_unsaved else [2.0, 1.0, 3.0, 4.0])
+    assert figures(history) == figures(whole.fit(line_batches, 4, reference))
+    np.testing.assert_array_equal([*validate.seen[:2], *validate.seen[-2:]], reference.seen)
+    for ours, theirs in zip(training.checkpoints.load()[0], whole.checkpoints.load()[0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # there is room again, so they were written
+
+
+def raise_full(*_):
+    raise FULL
+
+
+def test_the_choice_to_stop_is_an_argument(tmp_path):
+    assert not start(tmp_path, [])[0].stop_unsaved
+    assert Training(line_model(), tmp_path, {}, stop_unsaved=True).stop_unsaved
 
 
 def test_other_settings_have_another_folder_and_equal_ones_the_same(tmp_path):
