@@ -6,6 +6,8 @@
   test-oldest     the notebooks with the oldest packages that pyproject.toml allows
   lab             open JupyterLab on notebooks/
   data            fetch every real data set that can be fetched
+  bundle          pack the project, its packages and what data may be passed on into build/bundle/generative/,
+                  a folder that installs and runs without a network
   bench           time the books' recipes and ours side by side
   stamp           write the project's address into the notebooks' first cells and badges
   clean           remove build/ and caches (data and the environment stay)
@@ -28,6 +30,8 @@ from tools.environment import Environment, SetupError
 ROOT = Path(__file__).resolve().parent
 NOTEBOOK_TESTS = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
 GUARD_TEST = "tests/test_network_guard.py"
+# An upload in a widget is one message, and beyond Tornado's 10 MiB the connection to the kernel breaks.
+LAB_OPTIONS = ['--ServerApp.tornado_settings={"websocket_max_message_size": 268435456}']
 
 
 def main(arguments: list[str]) -> int:
@@ -94,11 +98,16 @@ def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> in
 
 
 def lab(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "jupyterlab", "--notebook-dir", ROOT / "notebooks", *rest])
+    options = ["--notebook-dir", ROOT / "notebooks", *LAB_OPTIONS]
+    return hand_over([environment().ensure(), "-m", "jupyterlab", *options, *rest])
 
 
 def data(rest: list[str]) -> int:
     return hand_over([environment().ensure(), "-m", "helpers.sources", *rest])
+
+
+def bundle(rest: list[str]) -> int:
+    return hand_over([environment().ensure(), "-m", "tools.bundle", *rest])
 
 
 def bench(rest: list[str]) -> int:
@@ -137,6 +146,7 @@ TARGETS = {
     "test-oldest": test_oldest,
     "lab": lab,
     "data": data,
+    "bundle": bundle,
     "bench": bench,
     "stamp": stamp,
     "clean": clean,

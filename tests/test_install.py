@@ -156,7 +156,7 @@ def place(tmp_path, monkeypatch):
     made = Environment(tmp_path / ".venv", ["default.txt"], tmp_path)
     made.steps, made.fail_at = [], None
 
-    def note(what, command):
+    def note(what, command, variables=None):
         made.steps.append(what.split()[0])
         if "venv" in command:
             made.python.parent.mkdir(parents=True, exist_ok=True)

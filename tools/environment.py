@@ -74,6 +74,53 @@ def pins(files: list[Path], tensorflow: str) -> list[str]:
     return [re.sub(r"^tensorflow(?===)", tensorflow, line) for line in lines if line]
 
 
+def this_system() -> dict[str, str]:
+    """Return what the wheels of a bundle are tied to: Python's minor version, operating system and processor."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return {"python": version, "system": platform.system(), "machine": platform.machine()}
+
+
+def read_bundle(wheels: Path) -> dict:
+    """Return what tools/bundle.py wrote down about the wheels in a folder.
+
+    Raises:
+        SetupError: the note is missing, or the wheels are for another Python or system than this one.
+    """
+    way_out = f"Or delete {wheels}: then the install asks the internet."
+    try:
+        bundle = json.loads((wheels / "bundle.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{wheels / 'bundle.json'} cannot be read: copy the bundle again. {way_out}") from error
+    here = this_system()
+    if any(bundle[key] != here[key] for key in here):
+        form = "Python {python} on {system} ({machine})"
+        python = f"python{bundle['python']}"
+        raise SetupError(
+            f"this bundle is for {form.format(**bundle)}, and this is {form.format(**here)}. Nothing was installed. "
+            f"Where that Python is there, `{python} make.py run` or `make run PYTHON={python}` uses it; for another "
+            f"system, `make bundle` on one of its kind makes a bundle. {way_out}"
+        )
+    return bundle
+
+
+def check_wheels(wheels: Path, bundle: dict, packages: list[str]) -> None:
+    """Raise SetupError unless a bundle has the wanted packages and all its wheels, each of the right size."""
+    if unknown := sorted(set(packages) - set(bundle["packages"])):
+        raise SetupError(
+            f"this bundle was made without {', '.join(unknown)}. Make a new one with `make bundle`, or delete "
+            f"{wheels}: then the install asks the internet."
+        )
+    sizes = {path.name: path.stat().st_size for path in wheels.glob("*.whl")}
+    if lost := [name for name, wheel in bundle["wheels"].items() if sizes.get(name, -1) != wheel["bytes"]]:
+        raise SetupError(f"of the bundle's wheels {', '.join(lost)} are missing or cut short. Copy the bundle again.")
+
+
+def without_pip_settings() -> dict[str, str]:
+    """Return the environment variables without what would send pip to a package index or to other folders."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return {**kept, "PIP_CONFIG_FILE": os.devnull}
+
+
 class Environment:
     """A virtual environment in `folder` holding the packages that `files` (in requirements/) name."""
 
@@ -83,12 +130,14 @@ class Environment:
         self.python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         self.stamp = folder / "installed.json"  # what an install that came to its end put here
         self.begun = folder / "install-begun"  # there while pip works, and after it was killed
+        self.wheels = root / "wheels"  # there in a bundle only (tools/bundle.py), and then all that is installed from
 
     def wanted(self) -> dict:
         """Return what decides whether an install is still good."""
         import tomllib  # here, because an older Python has to come as far as check_python
 
-        tensorflow = tensorflow_package(platform.system(), platform.machine(), has_nvidia_gpu())
+        gpu = not self.wheels.exists() and has_nvidia_gpu()  # a bundle has the build for the CPU
+        tensorflow = tensorflow_package(platform.system(), platform.machine(), gpu)
         project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         return {
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -110,22 +159,29 @@ class Environment:
         """Make, fill or repair the environment where needed, and return its Python.
 
         Raises:
-            SetupError: with what to do, when Python is too old, the folder is something else, or pip fails.
+            SetupError: with what to do, when Python is too old, the folder is something else, the wheels of a
+                bundle are for another system or not all there, or pip fails.
         """
+        bundle = read_bundle(self.wheels) if self.wheels.exists() else None
         check_python()
         if self.is_ready():
             return self.python
         started, wanted = time.monotonic(), self.wanted()
+        options, variables = [], None
+        if bundle:
+            check_wheels(self.wheels, bundle, wanted["packages"])
+            options, variables = ["--no-index", "--find-links", str(self.wheels)], without_pip_settings()
         print(f"Setting up {self.folder}", flush=True)
         if self._must_be_made(wanted):
             print("  (this once; about two minutes and 2 GB)", flush=True)
             run_step("making the virtual environment", [sys.executable, "-m", "venv", "--clear", str(self.folder)])
         self.stamp.unlink(missing_ok=True)
         self.begun.touch()
-        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check"]
+        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", *options]
+        what = f"installing {len(wanted['packages'])} packages and what they need"
         try:
-            run_step(f"installing {len(wanted['packages'])} packages and what they need", [*pip, *wanted["packages"]])
-            run_step("linking the project's helpers", [*pip, "--no-deps", "--editable", str(self.root)])
+            run_step(what, [*pip, *wanted["packages"]], variables)
+            run_step("linking the project's helpers", [*pip, "--no-deps", "--editable", str(self.root)], variables)
         except SetupError:
             self.begun.unlink()  # pip gave up in order, so what is there is whole
             raise
@@ -159,8 +215,10 @@ class Environment:
         return answer.returncode == 0 and answer.stdout.strip() == version
 
 
-def run_step(what: str, command: list[str]) -> None:
+def run_step(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
     """Run a command with its output in a file, showing `what` and the elapsed time.
+
+    `variables` is its whole environment, or None for that of this process.
 
     Raises:
         SetupError: the command failed; the message ends in its last lines.
@@ -169,7 +227,9 @@ def run_step(what: str, command: list[str]) -> None:
     print(f"  {what} ...", end="" if on_terminal else "\n", flush=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=variables
+            )
         except OSError as error:
             raise SetupError(f"{what}: {command[0]} cannot be run ({error.strerror}).") from error
         try:
