@@ -8,7 +8,7 @@ import ipywidgets
 
 CONTENT_TYPES = ".png,.jpg,.jpeg,.gif,.bmp,.webp,.tif,.tiff"  # of pictures that can be uploaded
 LARGEST_SEED = 999_999  # far below what an int32 holds, so that a sampler may add to it
-LABEL_WIDTH, CONTROL_WIDTH = "9em", "26em"
+LABEL_WIDTH, CONTROL_WIDTH = "8em", "28em"
 WRAPPED = {"flex_flow": "row wrap", "align_items": "flex-start"}
 KERNEL_GONE = """<style>
 .explore-kernel-gone {display: none}
@@ -50,7 +50,8 @@ def labelled(text: str, control: ipywidgets.Widget, width: str = LABEL_WIDTH) ->
 
 def sized(control: ipywidgets.Widget) -> ipywidgets.Widget:
     """Give a control the width that controls and their labels have in all explorers; return the control."""
-    control.layout.width, control.style.description_width = CONTROL_WIDTH, LABEL_WIDTH
+    control.layout.width, control.layout.max_width = CONTROL_WIDTH, "100%"
+    control.style.description_width = LABEL_WIDTH
     return control
 
 
@@ -73,7 +74,9 @@ def own_picture_controls(
     """
     path = sized(ipywidgets.Text(placeholder="path or address of a picture", description="Your own"))
     mark(path, "path")
-    upload = mark(ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False), "upload")
+    # Beyond that, Jupyter's connection between page and kernel breaks without a word, unless `make lab` began it.
+    upload = ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False, description="Upload, to 10 MB")
+    mark(upload, "upload")
     upload.observe(uploaded, names="value")
     return path, button("Open", "open", opened), upload
 

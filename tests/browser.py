@@ -13,6 +13,8 @@ from pathlib import Path
 
 from conftest import ROOT
 
+from make import LAB_OPTIONS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--headless",
@@ -29,9 +31,22 @@ OVERRIDES = {
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # outputs stay in the page, seen or not
 }
 SECONDS = 1_000  # milliseconds, in which Playwright counts
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+SAYS_ELSE = """before => {
+    const said = [...document.querySelectorAll(".explore-status")].at(-1).innerText;
+    return said !== before && !said.includes("Loading");
+}"""
 IDLE = """() => {
     const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
     return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+OVERFLOWING = """() => [...document.querySelectorAll(".explore-reset")]
+    .map(button => button.closest(".jp-OutputArea-output"))
+    .filter(output => output.scrollWidth > output.clientWidth + 1).length"""
+COLOUR = """selector => {
+    const canvas = document.createElement("canvas").getContext("2d");
+    canvas.drawImage(document.querySelector(selector), 0, 0);
+    return canvas.getImageData(0, 0, 1, 1).data[0];
 }"""
 WATCH = """([selector, number]) => {
     window.changed = null;
@@ -60,7 +75,12 @@ def jupyterlab(folder: Path, notebooks: Path):
         JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
     )
     options = [f"--ServerApp.root_dir={work}", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
-    options += [f"--LabApp.app_settings_dir={settings}", "--LabApp.expose_app_in_browser=True", "--no-browser"]
+    options += [
+        *LAB_OPTIONS,
+        f"--LabApp.app_settings_dir={settings}",
+        "--LabApp.expose_app_in_browser=True",
+        "--no-browser",
+    ]
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--allow-root", *options]
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
@@ -131,6 +151,30 @@ class NotebookPage:
         milliseconds = self.page.evaluate("window.changed")
         print(f"{control} → {watched}: {milliseconds:.0f} ms")
         return milliseconds
+
+    def begin(self, code: str) -> None:
+        """Have the kernel run some code, without waiting for its end."""
+        self.page.evaluate(f"code => {{ {KERNEL}.requestExecute({{code}}); }}", code)
+        self.page.wait_for_function(f"() => {KERNEL}.status === 'busy'")
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel has nothing left to do."""
+        self.page.wait_for_function(IDLE, timeout=60 * SECONDS)
+
+    def restart(self) -> None:
+        """Restart the kernel, as the menu does."""
+        self.page.evaluate(f"{KERNEL}.restart()")
+
+    def upload(self, path: Path) -> str:
+        """Choose a file for the first upload; return the line of words that follows."""
+        status = self.page.locator(".explore-status").last
+        before = status.inner_text()
+        with self.page.expect_file_chooser() as chooser:
+            self.page.locator(".explore-upload").first.click()
+        chooser.value.set_files(path)
+        arguments = {"arg": before, "timeout": 60 * SECONDS}
+        self.page.wait_for_function(SAYS_ELSE, **arguments)
+        return status.inner_text()
 
     def close(self) -> None:
         """Shut the kernel down and close the page."""
