@@ -17,9 +17,8 @@ from helpers.widgets import (
     choice,
     labelled,
     mark,
-    own_picture_controls,
+    own_picture,
     typed_path,
-    uploaded_file,
     view_of,
 )
 
@@ -90,10 +89,10 @@ class JudgeExplorer(Explorer):
         surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
         model, source, *sliders = self.controls.values()
         models = [labelled("Model", model)] if len(self._judges) > 1 else []
-        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded)
-        own = ipywidgets.HBox([opening, self.upload], layout=WRAPPED)
+        own = own_picture(self._open, self._uploaded)
+        self.path = own.path
         buttons = ipywidgets.HBox([surprise, reset], layout=WRAPPED)
-        left = [*models, labelled("Judge", source), *sliders, self.path, own, buttons, self.status]
+        left = [*models, labelled("Judge", source), *sliders, own.path, own.below, buttons, self.status]
         room = {"width": "400px", "max_width": "calc(100% - 1em)", "margin": "0 0 0 1em"}
         self.bar = mark(ipywidgets.HTML(layout=room), "verdict")
         chart = self._slot("verdicts", "Among the verdicts on real pictures and fakes")
@@ -177,10 +176,8 @@ class JudgeExplorer(Explorer):
         else:
             self._say("Give the path or the address of a picture first.", role="alert")
 
-    def _uploaded(self, change: Mapping) -> None:
-        if file := uploaded_file(change["new"]):
-            name, content = file
-            self._take(lambda: picture_from_bytes(content, name=name))
+    def _uploaded(self, name: str, content: bytes) -> None:
+        self._take(lambda: picture_from_bytes(content, name=name))
 
     def _take(self, load: Callable[[], np.ndarray]) -> None:
         with self._quietly(), self._in_words():

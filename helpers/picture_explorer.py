@@ -18,11 +18,10 @@ from helpers.widgets import (
     WRAPPED,
     button,
     mark,
-    own_picture_controls,
+    own_picture,
     sized,
     status_line,
     typed_path,
-    uploaded_file,
     view_of,
 )
 
@@ -73,16 +72,17 @@ class PictureExplorer:
         self._stop_button = button("Stop", "stop", self.stop, disabled=True)
         surprise = button("Surprise me", "surprise", self._surprise)
         reset = button("Reset", "reset", self._reset)
-        self.path, opening, self.upload = own_picture_controls(self._open, self._uploaded)
+        own = own_picture(self._open, self._uploaded)
+        self.path = own.path
         self.progress = mark(ipywidgets.FloatProgress(min=0, max=1, layout={"width": CONTROL_WIDTH}), "progress")
         self.status = mark(ipywidgets.HTML(layout={"width": CONTROL_WIDTH}), "status")
-        self._idle_only = [self._run, surprise, reset, opening, self.upload]
+        self._idle_only = [self._run, surprise, reset, *own.buttons]
         buttons = [self._run, self._stop_button, *([surprise] if "seed" in self.controls else []), reset]
         left = [
             *self.controls.values(),
             ipywidgets.HBox(buttons, layout=WRAPPED),
-            self.path,
-            ipywidgets.HBox([opening, self.upload]),
+            own.path,
+            own.below,
             self.progress,
             self.status,
         ]
@@ -215,10 +215,8 @@ class PictureExplorer:
         elif not self.is_busy:
             self._say("Give the path or the address of a picture first.", role="alert")
 
-    def _uploaded(self, change) -> None:
-        if file := uploaded_file(change["new"]):
-            name, content = file
-            self._begin("Loading …", lambda: self._use(picture_from_bytes(content, name=name, **self._bounds())))
+    def _uploaded(self, name: str, content: bytes) -> None:
+        self._begin("Loading …", lambda: self._use(picture_from_bytes(content, name=name, **self._bounds())))
 
     def _bounds(self) -> dict[str, int]:
         height = len(self._first_picture)

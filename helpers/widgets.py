@@ -1,7 +1,9 @@
 """Small parts of explorers, the same in all of them: controls, buttons, a line of words, pictures of one's own."""
 
 import html
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import floor, log10
 
 import ipywidgets
@@ -65,20 +67,53 @@ def view_of(controls: Sequence[ipywidgets.Widget], results: Sequence[ipywidgets.
     return ipywidgets.VBox([ipywidgets.HTML(KERNEL_GONE), ipywidgets.HBox([left, *results], layout=WRAPPED)])
 
 
-def own_picture_controls(
-    opened: Callable[[], object], uploaded: Callable[[Mapping], object]
-) -> tuple[ipywidgets.Text, ipywidgets.Button, ipywidgets.FileUpload]:
-    """Return a field for the path of a picture, a button that calls `opened()`, and an upload that calls `uploaded`.
+@dataclass(frozen=True)
+class OwnPicture:
+    """Controls by which a learner brings a picture: a field for its path, and what opens or uploads it below that."""
 
-    What `uploaded` gets is ipywidgets' change of the value, for `uploaded_file`.
-    """
+    path: ipywidgets.Text
+    below: ipywidgets.Box
+    buttons: tuple[ipywidgets.Widget, ...]
+
+
+def own_picture(opened: Callable[[], object], uploaded: Callable[[str, bytes], object]) -> OwnPicture:
+    """Return controls of which the button calls `opened()`, and the upload `uploaded(file name, content)`."""
     path = sized(ipywidgets.Text(placeholder="path or address of a picture", description="Your own"))
     mark(path, "path")
+    opening = button("Open", "open", opened)
+    upload, *dialogue = _colab_upload(uploaded) if _in_colab() else [_upload(uploaded)]
+    below = ipywidgets.HBox([opening, upload, *dialogue], layout=WRAPPED)
+    return OwnPicture(path, below, (opening, upload))
+
+
+def _in_colab() -> bool:
+    return "google.colab" in sys.modules  # its kernels import that at their start
+
+
+def _upload(uploaded: Callable[[str, bytes], object]) -> ipywidgets.Widget:
+    def take(change: Mapping) -> None:
+        if file := uploaded_file(change["new"]):
+            uploaded(*file)
+
     # Beyond that, Jupyter's connection between page and kernel breaks without a word, unless `make lab` began it.
     upload = ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False, description="Upload, to 10 MB")
-    mark(upload, "upload")
-    upload.observe(uploaded, names="value")
-    return path, button("Open", "open", opened), upload
+    upload.observe(take, names="value")
+    return mark(upload, "upload")
+
+
+def _colab_upload(uploaded: Callable[[str, bytes], object]) -> list[ipywidgets.Widget]:
+    """Return a button for Colab's own dialogue, and where that appears; ipywidgets' upload loses large files there."""
+    dialogue = ipywidgets.Output()
+
+    def ask() -> None:
+        dialogue.clear_output()
+        with dialogue:
+            files = sys.modules["google.colab"].files.upload()
+        dialogue.clear_output()
+        for name, content in list(files.items())[:1]:
+            uploaded(name, content)
+
+    return [button("Upload", "upload", ask), dialogue]
 
 
 def typed_path(text: str) -> str:

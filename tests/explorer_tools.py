@@ -1,5 +1,6 @@
 """What the tests of explorers share: a decoder that remembers its calls, and eyes for what a page would show."""
 
+import datetime
 import io
 
 import numpy as np
@@ -53,6 +54,13 @@ def first_two(explorer, name):
     factor = len(picture) // 4
     corner = picture[0, [0, factor]]
     return (corner if corner.ndim == 1 else corner[:, 0]) * 20 - 10
+
+
+def upload(explorer, name, content):
+    """Give a file to the explorer as the upload widget does; no content is what emptying the widget sends."""
+    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    file["last_modified"] = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    find(explorer, "upload").value = (file,) if content else ()
 
 
 def from_browser(widget, **values):

@@ -6,7 +6,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from explorer_tools import alert, find, from_browser, is_shown, pixels
+from explorer_tools import alert, find, from_browser, is_shown, pixels, upload
 
 from helpers.errors import UserError
 from helpers.explorers import enlarged
@@ -146,18 +146,15 @@ def test_the_middle_square_of_a_picture_of_ones_own_is_judged(explorer, judge, t
     assert "framed like" in explorer.status.value
 
 
-@pytest.mark.parametrize("form", ["ipywidgets 8", "ipywidgets 7"])
-def test_a_picture_of_ones_own_by_upload(explorer, judge, tmp_path, form):
-    content = own_file(tmp_path).read_bytes()
-    eight = ({"name": "own.png", "content": memoryview(content)},)
-    explorer._uploaded({"new": eight if form == "ipywidgets 8" else {"own.png": {"content": content}}})
+def test_a_picture_of_ones_own_by_upload(explorer, judge, tmp_path):
+    upload(explorer, "own.png", own_file(tmp_path).read_bytes())
     assert shows(explorer, explorer.own, judge) and explorer.own.max() > 0.9
-    explorer._uploaded({"new": ()})  # what emptying the widget would send
+    upload(explorer, "", b"")
     assert alert(explorer) == ""
 
 
 def test_a_picture_that_is_none_is_refused_and_the_last_stays(explorer, judge, tmp_path):
-    explorer._uploaded({"new": ({"name": "holiday.jpg", "content": memoryview(b"\xff\xd8\xff")},)})
+    upload(explorer, "holiday.jpg", b"\xff\xd8\xff")
     assert "holiday.jpg" in alert(explorer) and explorer.own is None
     find(explorer, "path").value = str(tmp_path / "nothing.png")
     find(explorer, "open").click()

@@ -6,6 +6,7 @@ import threading
 import ipywidgets
 import numpy as np
 import pytest
+from explorer_tools import find, is_shown, upload, walk_through
 from PIL import Image
 
 from helpers import picture_explorer
@@ -61,21 +62,6 @@ def explorer(work):
     assert made.wait(SECONDS)
 
 
-def walk(widget):
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from walk(child)
-
-
-def find(explorer, name):
-    [widget] = [shown for shown in walk(explorer.view) if f"explore-{name}" in getattr(shown, "_dom_classes", ())]
-    return widget
-
-
-def absent(explorer, name):
-    return all(f"explore-{name}" not in getattr(shown, "_dom_classes", ()) for shown in walk(explorer.view))
-
-
 def pixels(widget):
     return np.asarray(Image.open(io.BytesIO(widget.value)), np.float32) / 255
 
@@ -86,7 +72,7 @@ def run(explorer):
 
 
 def test_nothing_is_computed_before_the_button_is_pressed(explorer, work):
-    assert work.calls == [] and absent(explorer, "result-1")
+    assert work.calls == [] and not is_shown(explorer, "result-1")
     np.testing.assert_allclose(pixels(find(explorer, "original")), START, atol=1 / 255)
 
 
@@ -111,7 +97,7 @@ def test_the_button_runs_with_the_values_of_the_controls(explorer, work):
 
 def test_titles_are_no_html(explorer):
     run(explorer)
-    captions = [child.value for child in walk(explorer.view) if isinstance(child, ipywidgets.HTML)]
+    captions = [child.value for child in walk_through(explorer.view) if isinstance(child, ipywidgets.HTML)]
     assert any("difference &lt;b&gt;" in caption for caption in captions)
 
 
@@ -150,7 +136,7 @@ def test_stop_keeps_the_picture_so_far(explorer, work, returns, expected):
     work.go_on.set()
     assert explorer.wait(SECONDS)
     np.testing.assert_allclose(pixels(find(explorer, "result-1")), expected, atol=1 / 255)
-    assert "Stopped" in find(explorer, "status").value and absent(explorer, "result-2")
+    assert "Stopped" in find(explorer, "status").value and not is_shown(explorer, "result-2")
     run(explorer)  # and it can be run again
     assert "Done" in find(explorer, "status").value
 
@@ -181,7 +167,7 @@ def test_surprise_draws_a_seed_and_runs(explorer, work):
 
 def test_without_a_seed_there_is_no_surprise(work):
     explorer = PictureExplorer(work, {"step": ipywidgets.FloatSlider(description="Step")}, START, action="Paint")
-    assert absent(explorer, "surprise") and find(explorer, "run").description == "Paint"
+    assert not is_shown(explorer, "surprise") and find(explorer, "run").description == "Paint"
 
 
 def test_reset_brings_back_values_and_picture(explorer, tmp_path):
@@ -203,7 +189,7 @@ def open_own(explorer, folder, content=None):
 def test_a_picture_of_ones_own_by_path_gets_the_height_of_the_first(explorer, work, tmp_path):
     run(explorer)
     open_own(explorer, tmp_path)
-    assert explorer.picture.shape == (40, 40, 3) and absent(explorer, "result-1")
+    assert explorer.picture.shape == (40, 40, 3) and not is_shown(explorer, "result-1")
     assert pixels(find(explorer, "original")).max() == 0
     run(explorer)
     assert work.calls[1][0].shape == (40, 40, 3)
@@ -223,22 +209,18 @@ def test_open_without_a_path_asks_for_one(explorer):
 CONTENT = png_bytes(np.ones((80, 120, 3), np.float32))
 
 
-@pytest.mark.parametrize(
-    "value",
-    [({"name": "a.png", "content": memoryview(CONTENT)},), {"a.png": {"content": CONTENT}}],
-    ids=["ipywidgets 8", "ipywidgets 7"],
-)
-def test_a_picture_of_ones_own_by_upload(explorer, value):
-    explorer._uploaded({"new": value})
+def test_a_picture_of_ones_own_by_upload(explorer):
+    upload(explorer, "a.png", CONTENT)
     assert explorer.wait(SECONDS)
     assert explorer.picture.shape == (40, 60, 3) and explorer.picture.min() == 1
 
 
 def test_a_damaged_upload_is_refused_in_the_view(explorer):
-    explorer._uploaded({"new": ({"name": "holiday.jpg", "content": memoryview(b"\xff\xd8\xff")},)})
+    upload(explorer, "holiday.jpg", b"\xff\xd8\xff")
     assert explorer.wait(SECONDS)
     assert "holiday.jpg" in find(explorer, "status").value and explorer.picture is START
-    explorer._uploaded({"new": ()})  # what Reset of the widget would send
+    upload(explorer, "", b"")
+    assert "holiday.jpg" in find(explorer, "status").value
 
 
 def test_sliders_are_whole_where_their_numbers_are():
