@@ -1,0 +1,155 @@
+"""Trains small models of the notebooks in processes that tests/test_kills.py ends by SIGKILL.
+
+A server that imports TensorFlow once and starts each training in a process of its own (a fork made before
+TensorFlow has begun to work, so with nothing of an earlier one in it). It reads lines "LOOP FOLDER". The training
+prints a line "event NAME" at each step and before each thing that it does in FOLDER, and then waits for an empty
+line, so that the reader decides at which of them it ends. After that it prints "end" and what it has come to.
+"""
+
+import hashlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it turns off
+from helpers import gan_monitor, images, latents, text
+from helpers.batches import PictureBatches
+from helpers.checkpoints import Checkpoints, values_of
+from helpers.drawn_faces import draw_faces
+from helpers.progress_line import StepWatch
+from helpers.training import Training
+from tools.lift import lift
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+EPOCHS = 4
+
+
+def characters(folder: Path) -> keras.Model:
+    """Train notebook 01's character model: one optimiser with a schedule, dropout, the best weights kept."""
+    nb = lift(NOTEBOOKS / "01_text_generation.ipynb", "build_character_model", "decaying_rate", "score_characters")
+    ids = np.random.default_rng(0).integers(0, 6, 400).astype(np.int32)
+    contexts, targets = text.held_out_contexts(ids, context=8, positions=20)
+    keras.utils.set_random_seed(1)
+    model = nb.build_character_model(6, width=8, embedding_width=4)
+    optimizer = keras.optimizers.AdamW(nb.decaying_rate(0.05, 5 * EPOCHS), weight_decay=0.01, clipnorm=1.0)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    Training(model, folder, {"seed": 1}).fit(
+        lambda epoch: text.window_batches(ids, length=10, batch_size=6, seed=1, epoch=epoch),
+        EPOCHS,
+        lambda: {"validation": nb.score_characters(model, contexts, targets)},
+    )
+    return model
+
+
+def vae(folder: Path) -> keras.Model:
+    """Train notebook 04's variational autoencoder by the notebook's own `train`."""
+    names = "train", "VAE", "build_encoder", "build_decoder"
+    nb = lift(NOTEBOOKS / "04_variational_autoencoder.ipynb", *names, folder=folder)
+    pictures = np.random.default_rng(0).integers(0, 256, (80, 32, 32, 1)).astype(np.uint8)
+    keras.utils.set_random_seed(1)
+    model = nb.VAE(nb.build_encoder(4, (2, 3, 4)), nb.build_decoder(2, (4, 3, 2)))
+    nb.train(model, "vae", PictureBatches(pictures[:64], 16, seed=1, flip=True), pictures[64:], EPOCHS)
+    return model
+
+
+def gan(folder: Path) -> keras.Model:
+    """Train notebook 05's GAN by the notebook's own `train`: two optimisers, the moving average, the monitor."""
+    names = "train", "GAN", "build_generator", "build_discriminator", "paint"
+    nb = lift(NOTEBOOKS / "05_dcgan.ipynb", *names, folder=folder, images=images)
+    noise = latents.fixed_noise(4, 6, 1)
+    keras.utils.set_random_seed(1)
+    model = nb.GAN(nb.build_generator(6, (4, 4, 3, 2)), nb.build_discriminator((2, 3, 4, 4)))
+    model.compile()
+    batches, monitor = PictureBatches(draw_faces(12, seed=1)[0], 4, seed=1, flip=True), gan_monitor.GanMonitor(2)
+    nb.train(model, "gan", batches, EPOCHS, lambda: nb.paint(model, noise), monitor.show, data=batches.digest)
+    return model
+
+
+LOOPS = {"characters": characters, "vae": vae, "gan": gan}
+
+
+def event(name: str) -> None:
+    """Say what comes next, and wait for leave to do it."""
+    os.write(1, f"event {name}\n".encode())
+    os.read(0, 1)
+
+
+class TornFile(io.BufferedWriter):
+    """A file whose pieces reach the disk in two halves, with an event between."""
+
+    def write(self, data: bytes) -> int:
+        half = super().write(data[: len(data) // 2])
+        self.flush()
+        event("writing")
+        return half + super().write(data[half:])
+
+
+def tell_of(folder: Path) -> None:
+    """Have this process tell of each training step, and of each change of the folder before it makes it."""
+    named = {"open": 0, "os.mkdir": 0, "os.rename": 0, "os.remove": 0, "os.rmdir": 0, "shutil.rmtree": 0}
+    step, opened, here = StepWatch.on_train_batch_end, Path.open, str(folder)
+
+    def hook(name: str, arguments: tuple) -> None:
+        # Removing goes down by file descriptors and bare names, which only `shutil.rmtree` tells the folder of.
+        if name in named and (name in ("os.remove", "os.rmdir") or str(arguments[0]).startswith(here)):
+            event(name)
+
+    def stepped(self, batch, logs=None):
+        step(self, batch, logs)
+        event("step")
+
+    def torn(self, mode="r", **options):
+        if mode != "wb" or not str(self).startswith(here):
+            return opened(self, mode, **options)
+        return TornFile(io.FileIO(self, "w"))
+
+    StepWatch.on_train_batch_end, Path.open = stepped, torn
+    sys.addaudithook(hook)
+
+
+def outcome(model: keras.Model, folder: Path) -> dict:
+    """Return digests of all that the training has come to, and its history."""
+    [found] = {path.parent for path in folder.rglob("checkpoint-*")}
+    arrays, state = Checkpoints(found).load()  # last weights, slots, steps, random states, best weights, pictures
+    history = [{name: value for name, value in record.items() if name != "seconds"} for record in state["history"]]
+    digests = [hashlib.sha256(array.tobytes()).hexdigest()[:16] for array in [*arrays, *values_of(model.weights)]]
+    names = sorted(path.name for path in found.iterdir())
+    return {"digests": digests, "history": history, "best": state.get("best_figure"), "files": names}
+
+
+def serve() -> None:
+    """Start a training for each line "LOOP FOLDER", and say how each ended."""
+    line = b""
+    while piece := os.read(0, 1):
+        if piece != b"\n":
+            line += piece
+        elif line:
+            loop, folder = line.decode().split(" ", 1)
+            line, pid = b"", os.fork()
+            if pid == 0:
+                train(loop, Path(folder))
+            os.write(1, f"started {pid}\n".encode())
+            os.write(1, f"ended {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n".encode())
+
+
+def train(loop: str, folder: Path) -> None:
+    """Train one loop to its end, and end this process."""
+    status = 1
+    try:
+        sys.stdout.reconfigure(line_buffering=True)
+        tell_of(folder)
+        model = LOOPS[loop](folder)
+        os.write(1, f"end {json.dumps(outcome(model, folder))}\n".encode())
+        status = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    serve()
