@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.pages import thumbnail
+from tools.pages import Result, index_page, thumbnail
 from tools.run_notebooks import choose, main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,16 +96,22 @@ def test_page_loads_nothing(write_notebook, run, tmp_path):
 
 def test_the_thumbnail_is_the_tagged_picture_or_else_the_last():
     def cell(png, *tags):
-        output = nbformat.v4.new_output("display_data", {"image/png": png})
+        output = nbformat.v4.new_output(
+            "display_data", {"image/png": png}, metadata={"image/png": {"alt": f"the {png[:3]}"}}
+        )
         return nbformat.v4.new_code_cell("", outputs=[output], metadata={"tags": list(tags)})
 
     cells = [cell("first"), cell("sec\nond", "thumbnail"), cell("third"), nbformat.v4.new_markdown_cell("end")]
-    assert thumbnail(nbformat.v4.new_notebook(cells=cells)) == "second"
-    assert thumbnail(nbformat.v4.new_notebook(cells=[cells[0], cells[2]])) == "third"
-    assert (
-        thumbnail(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", metadata={"tags": ["thumbnail"]})]))
-        == ""
-    )
+    empty = nbformat.v4.new_code_cell("", metadata={"tags": ["thumbnail"]})
+    assert thumbnail(nbformat.v4.new_notebook(cells=cells)) == ("second", "the sec")
+    assert thumbnail(nbformat.v4.new_notebook(cells=[cells[0], cells[2]])) == ("third", "the thi")
+    assert thumbnail(nbformat.v4.new_notebook(cells=[empty])) is None
+
+
+def test_the_index_tells_what_its_pictures_show():
+    result = Result("01_a", "A", "quick", thumbnail=("AAAA", 'ten "faces"'))
+    page = index_page([result, Result("02_b", "B", "quick")])
+    assert 'alt="ten &#34;faces&#34;" src="data:image/png;base64,AAAA"' in page and page.count("<img ") == 1
 
 
 def test_any_kernel_name_means_this_python(write_notebook, run, tmp_path):

@@ -35,7 +35,7 @@ class Result:
     peak_bytes: int = 0
     headline: str = ""
     error: str = ""
-    thumbnail: str = ""  # base64 PNG
+    thumbnail: tuple[str, str] | None = None  # base64 PNG, and a text for those who cannot see it
 
     @property
     def peak(self) -> str:
@@ -106,15 +106,16 @@ def replace_widget(output: nbformat.NotebookNode) -> None:
         output["data"] = nbformat.from_dict({"text/html": NEEDS_KERNEL})
 
 
-def thumbnail(notebook: nbformat.NotebookNode) -> str:
-    """Return as base64 the last PNG of the cell tagged "thumbnail", or else of the whole notebook, or nothing."""
+def thumbnail(notebook: nbformat.NotebookNode) -> tuple[str, str] | None:
+    """Return the last PNG of the cell tagged "thumbnail", or else of the whole notebook: base64, and its text."""
     tagged = [cell for cell in notebook.cells if "thumbnail" in cell.metadata.get("tags", [])]
     for cells in (tagged, notebook.cells):
         outputs = [output for cell in cells for output in cell.get("outputs", [])]
-        pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-        if pictures:
-            return "".join(pictures[-1].split())
-    return ""
+        shown = [output for output in outputs if "image/png" in output.get("data", {})]
+        if shown:
+            alt = shown[-1].get("metadata", {}).get("image/png", {}).get("alt", "")
+            return "".join(shown[-1].data["image/png"].split()), alt
+    return None
 
 
 INDEX = """<!DOCTYPE html>
@@ -130,7 +131,7 @@ h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 
 </style></head><body><h1>Generative deep learning</h1>
 <main>{% for result in results %}
 <article>
-{% if result.thumbnail %}<img alt="" src="data:image/png;base64,{{ result.thumbnail }}">
+{% if result.thumbnail %}<img alt="{{ result.thumbnail[1] }}" src="data:image/png;base64,{{ result.thumbnail[0] }}">
 {% else %}<div class="empty"></div>{% endif %}
 <div class="text"><h2><a href="{{ result.name }}.html">{{ result.title }}</a></h2>
 {% if result.error %}<p class="error">Failed: {{ result.error }}</p>{% endif %}
