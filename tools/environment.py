@@ -107,8 +107,9 @@ def check_wheels(wheels: Path, bundle: dict, packages: list[str]) -> None:
     """Raise SetupError unless a bundle has the wanted packages and all its wheels, each of the right size."""
     if unknown := sorted(set(packages) - set(bundle["packages"])):
         raise SetupError(
-            f"this bundle was made without {', '.join(unknown)}. Make a new one with `make bundle`, or delete "
-            f"{wheels}: then the install asks the internet."
+            f"this bundle has no {', '.join(unknown)}: it has what requirements/default.txt and test.txt asked for "
+            f"when it was made. Make a new one with `make bundle`, or delete {wheels}: then the install asks the "
+            "internet."
         )
     sizes = {path.name: path.stat().st_size for path in wheels.glob("*.whl")}
     if lost := [name for name, wheel in bundle["wheels"].items() if sizes.get(name, -1) != wheel["bytes"]]:
