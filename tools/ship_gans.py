@@ -74,13 +74,13 @@ def facts(name: str, gan: keras.Model, history: list[dict], faces: celeba.Faces,
     }
 
 
-def ship(folder: Path, machine: str) -> str:
-    """Ship what was trained on the faces that this machine has; return the name."""
-    faces = celeba.load_faces()
+def ship(folder: Path, machine: str, into: Path = pretrained.FOLDER, faces: celeba.Faces | None = None) -> str:
+    """Ship what was trained on `faces` (None: all that this machine has); return the name."""
+    faces = celeba.load_faces() if faces is None else faces
     name = "celeba_gan" if faces.is_real else "drawn_gan"
     gan, history = filled(folder / "checkpoints" / "faces")
     chain = keras.Sequential([gan.averaged, gan.discriminator])
-    pretrained.save(name, chain, [], facts(name, gan, history, faces, machine))
+    pretrained.save(name, chain, [], facts(name, gan, history, faces, machine), into)
     return name
 
 

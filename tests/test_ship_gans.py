@@ -1,0 +1,62 @@
+"""Shipping a GAN: what arrives in the file is the averaged generator of the longest training, and its card is true."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import celeba, latents, pretrained
+from helpers.errors import UserError
+from helpers.training import Training
+from tools import ship_gans
+
+FIGURES = {name: float(number) for number, name in enumerate(ship_gans.FIGURES, start=1)}
+
+
+@pytest.fixture
+def faces(monkeypatch):
+    monkeypatch.setenv("NB_DATA", "standin")
+    return celeba.load_faces(16, 40)
+
+
+@pytest.fixture
+def trained(tmp_path, faces):
+    """Leave the checkpoints of two trainings, of one and of two steps; return the folder and the longer one's GAN."""
+    for epochs in (1, 2):
+        gan = ship_gans.notebook.GAN(ship_gans.notebook.build_generator(), ship_gans.notebook.build_discriminator())
+        gan.compile()
+        gan(np.zeros((1, ship_gans.LATENT), np.float32))
+        optimizers = [
+            (gan.generator_optimizer, gan.generator.trainable_variables),
+            (gan.discriminator_optimizer, gan.discriminator.trainable_variables),
+        ]
+        training = Training(gan, tmp_path / "checkpoints" / "faces", {"epochs": epochs}, None, optimizers)
+        images = faces.train_images.astype(np.float32) / 127.5 - 1
+        batches = tf.data.Dataset.from_tensor_slices((images, images)).batch(16)
+        training.fit(
+            lambda epoch, batches=batches: batches, epochs, on_epoch=lambda history: history[-1].update(FIGURES)
+        )
+    return tmp_path, gan
+
+
+def test_the_average_arrives_with_a_card_that_says_what_was_done(tmp_path, trained, faces):
+    folder, gan = trained
+    assert ship_gans.ship(folder, "a machine", tmp_path / "shipped", faces) == "drawn_gan"
+    shipped = pretrained.load("drawn_gan", tmp_path / "shipped")
+    said = shipped.facts
+    assert said["training"].startswith("2 epochs in") and "a machine" in said["training"]
+    assert said["data"] == "16 faces drawn by this project" and said["licence"] == ship_gans.LICENCES["drawn_gan"]
+    assert said["at the end"] == "accuracy 1.00, D(real) 2.00, D(fake) 3.00, spread 4.00"
+    assert "against 40 test pictures" in said["held out"]
+    other = ship_gans.notebook.GAN(ship_gans.notebook.build_generator(), ship_gans.notebook.build_discriminator())
+    shipped.put_into(keras.Sequential([other.averaged, other.discriminator]))
+    noise = latents.fixed_noise(4, ship_gans.LATENT, 3)
+    assert np.abs(ship_gans.notebook.paint(other, noise).astype(int) - ship_gans.notebook.paint(gan, noise)).max() <= 1
+    judged = (each.discriminator(faces.test_images[:4] / 127.5 - 1.0, training=False) for each in (other, gan))
+    np.testing.assert_allclose(*judged, atol=0.01)
+
+
+def test_without_checkpoints_nothing_is_shipped(tmp_path, faces):
+    with pytest.raises(UserError, match="no checkpoints"):
+        ship_gans.ship(tmp_path, "a machine", tmp_path / "shipped", faces)
+    assert not (tmp_path / "shipped").exists()
