@@ -33,9 +33,13 @@ def trained(tmp_path, faces):
         training = Training(gan, tmp_path / "checkpoints" / "faces", {"epochs": epochs}, None, optimizers)
         images = faces.train_images.astype(np.float32) / 127.5 - 1
         batches = tf.data.Dataset.from_tensor_slices((images, images)).batch(16)
-        training.fit(
-            lambda epoch, batches=batches: batches, epochs, on_epoch=lambda history: history[-1].update(FIGURES)
-        )
+
+        def on_epoch(history, gan=gan):
+            history[-1].update(FIGURES)
+            for variable in gan.averaged.trainable_variables:  # further from the last weights than two steps bring it
+                variable.assign(2 * variable)
+
+        training.fit(lambda epoch, batches=batches: batches, epochs, on_epoch=on_epoch)
     return tmp_path, gan
 
 
