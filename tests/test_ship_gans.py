@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import celeba, latents, pretrained
+from helpers import celeba, pretrained
 from helpers.errors import UserError
 from helpers.training import Training
 from tools import ship_gans
@@ -21,7 +21,11 @@ def faces(monkeypatch):
 
 @pytest.fixture
 def trained(tmp_path, faces):
-    """Leave the checkpoints of two trainings, of one and of two steps; return the folder and the longer one's GAN."""
+    """Leave the checkpoints of two trainings, of one and of two steps; return the folder and the longer one's average.
+
+    An untrained generator paints nearly the same grey whatever its weights, so they are compared, not pictures.
+    """
+    kept = []
     for epochs in (1, 2):
         gan = ship_gans.notebook.GAN(ship_gans.notebook.build_generator(), ship_gans.notebook.build_discriminator())
         gan.compile()
@@ -38,13 +42,14 @@ def trained(tmp_path, faces):
             history[-1].update(FIGURES)
             for variable in gan.averaged.trainable_variables:  # further from the last weights than two steps bring it
                 variable.assign(2 * variable)
+            kept[:] = gan.averaged.get_weights()
 
         training.fit(lambda epoch, batches=batches: batches, epochs, on_epoch=on_epoch)
-    return tmp_path, gan
+    return tmp_path, kept
 
 
 def test_the_average_arrives_with_a_card_that_says_what_was_done(tmp_path, trained, faces):
-    folder, gan = trained
+    folder, kept = trained
     assert ship_gans.ship(folder, "a machine", tmp_path / "shipped", faces) == "drawn_gan"
     shipped = pretrained.load("drawn_gan", tmp_path / "shipped")
     said = shipped.facts
@@ -54,10 +59,8 @@ def test_the_average_arrives_with_a_card_that_says_what_was_done(tmp_path, train
     assert "against 40 test pictures" in said["held out"]
     other = ship_gans.notebook.GAN(ship_gans.notebook.build_generator(), ship_gans.notebook.build_discriminator())
     shipped.put_into(keras.Sequential([other.averaged, other.discriminator]))
-    noise = latents.fixed_noise(4, ship_gans.LATENT, 3)
-    assert np.abs(ship_gans.notebook.paint(other, noise).astype(int) - ship_gans.notebook.paint(gan, noise)).max() <= 1
-    judged = (each.discriminator(faces.test_images[:4] / 127.5 - 1.0, training=False) for each in (other, gan))
-    np.testing.assert_allclose(*judged, atol=0.01)
+    for array, expected in zip(other.averaged.get_weights(), kept, strict=True):
+        np.testing.assert_allclose(array, expected, rtol=2e-3, atol=1e-6)  # float16
 
 
 def test_without_checkpoints_nothing_is_shipped(tmp_path, faces):
