@@ -174,7 +174,7 @@ def _tar_members(wanted: _Wanted) -> Iterator[tuple[str, bytes]]:
                     bounded.most = LARGEST_HEADER
                     yield name, content
                 archive.members.clear()  # else it keeps a record of every member passed
-        while stream.read(1 << 20):  # to the end, where gzip compares its checksum
+        while stream.read(1 << 16):  # to the end, where gzip compares its checksum
             pass
 
 

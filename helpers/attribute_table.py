@@ -1,5 +1,6 @@
 """The table of attributes that comes with CelebA's pictures: a row a picture, a column an attribute, -1 or 1."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +50,12 @@ def read_table(path: Path) -> AttributeTable:
             picture has two rows, or there are fewer or more rows than the first line says.
     """
     lines = _lines(path)
-    if len(lines) < 3 or not lines[0].strip().isdecimal():
+    # A number of more than 4,300 digits is none to Python; nine are enough for all the pictures there are.
+    if len(lines) < 3 or not re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[0]) or not lines[1].split():
         raise UserError(f"{path} does not begin with a count of pictures and a line of attributes. Get it again.")
     columns, rows = lines[1].split(), {}
+    if 2 * len(columns) * (len(lines) - 2) > sum(map(len, lines)):  # a value takes a blank and a digit at least
+        raise UserError(f"{path} is too short for rows of {len(columns):,} attributes each. Get it again.")
     values = np.empty((len(lines) - 2, len(columns)), np.int8)
     for number, line in enumerate(lines[2:], 3):
         name, *signs = line.split() or [""]

@@ -184,12 +184,15 @@ def _read_text(path: Path) -> str:
 
 def _decode(content: bytes, name: str) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
+        odd = content.find(0)  # UTF-8 too, but no text has it; English in UTF-16 has it at every other place
     except UnicodeDecodeError as error:
+        odd = error.start
+    if odd >= 0:
         raise UserError(
-            f"{name} is not UTF-8 text (byte {error.start:,} is {content[error.start]:#04x}). "
-            "Save it as UTF-8, or get it again."
-        ) from error
+            f"{name} is not UTF-8 text (byte {odd:,} is {content[odd]:#04x}). Save it as UTF-8, or get it again."
+        )
+    return text
 
 
 def _report(data):

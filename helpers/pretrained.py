@@ -9,11 +9,13 @@ import keras
 import numpy as np
 from IPython.display import Markdown
 
+from helpers.archives import npz_arrays
 from helpers.checkpoints import assign, digest_of, values_of
 from helpers.errors import UserError
 from helpers.profiles import CHECKOUT
 
 FOLDER = CHECKOUT / "data" / "pretrained"
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of JSON that is not as it should be
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,19 @@ def load(name: str, folder: Path = FOLDER) -> Pretrained:
         raise UserError(f"there are no shipped weights {name!r}; there are: {known}. Check the name and the checkout.")
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
-        digest, facts = card["sha256"], card["facts"]
-    except (ValueError, KeyError, TypeError) as error:
+        digest, facts = card["sha256"], {str(fact): str(value) for fact, value in card["facts"].items()}
+    except _DAMAGE as error:
         raise UserError(f"{card_path.name} is damaged ({error}). Check it out again (git checkout).") from error
     if digest_of(path) != digest:
         raise UserError(f"{path.name} is damaged: its SHA-256 is not the card's. Check it out again (git checkout).")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = [file[key].astype(np.float32) for key in sorted(set(file.files) - {"symbols"})]
-        symbols = json.loads(file["symbols"].tobytes().decode("utf-8"))
-    return Pretrained(name, arrays, symbols, facts)
+    found = npz_arrays(path)
+    try:
+        symbols = list(map(str, json.loads(found.pop("symbols").tobytes().decode("utf-8"))))
+    except _DAMAGE as error:
+        raise UserError(f"{path.name} has no list of symbols ({error}). Check it out again (git checkout).") from error
+    if not all(array.dtype.kind == "f" for array in found.values()):
+        raise UserError(f"{path.name} has weights that are no fractions. Check it out again (git checkout).")
+    return Pretrained(name, [found[key].astype(np.float32) for key in sorted(found)], symbols, facts)
 
 
 def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str, str], folder: Path = FOLDER) -> None:

@@ -246,6 +246,10 @@ def test_pictures_of_another_shape_are_an_error(write, size):
         ("", "does not begin with a count"),
         (table().replace("30\n", "", 1), "does not begin with a count"),
         ("000001.jpg\n" * 10, "does not begin with a count"),
+        (table().replace("30", "9" * 5_000, 1), "does not begin with a count"),  # int() takes 4,300 digits at most
+        (table().replace("30", "\u0663\u0660", 1), "does not begin with a count"),
+        ("1\n\n000001.jpg\n", "does not begin with a count"),
+        ("1\n" + "a " * 1_000_000 + "\n" + "x\n" * 1_000_000, "too short for rows of 1,000,000 attributes"),  # 1 TB
         (None, "list_attr_celeba.txt cannot be read.*Put list_attr_celeba.txt beside the pictures"),
     ],
 )

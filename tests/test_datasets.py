@@ -196,6 +196,7 @@ def test_own_text(tmp_path):
         (b"too short", "has 9 characters. Give a text of at least 2,000"),
         ("caf\u00e9 ".encode("latin-1") * 1_000, "not UTF-8"),
         ("text ".encode("utf-16") * 1_000, "not UTF-8"),
+        ("text ".encode("utf-16-le") * 1_000, "not UTF-8 text .byte 1 is 0x00"),  # no mark at its start tells
     ],
 )
 def test_own_text_that_nothing_can_be_learned_from(tmp_path, content, says):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import pretrained
-from helpers.checkpoints import values_of
+from helpers.checkpoints import digest_of, values_of
 from helpers.errors import UserError
 
 SYMBOLS = ["", "[UNK]", "naïve", "“so”", "\n"]
@@ -90,6 +90,40 @@ def test_a_card_without_its_facts_is_damaged(saved):
         (saved / "tiny.json").write_text(json.dumps({name: card[name] for name in card if name != key}))
         with pytest.raises(UserError, match="tiny.json is damaged"):
             pretrained.load("tiny", saved)
+
+
+WORDS = np.frombuffer(b'["a"]', np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"0000": np.ones(2, np.float16)}, "no list of symbols"),
+        ({"0000": np.ones(2, np.float16), "symbols": WORDS[:-1]}, "no list of symbols"),
+        ({"0000": np.ones(2, np.float16), "symbols": np.frombuffer(b"1", np.uint8)}, "no list of symbols"),
+        ({"0000": np.ones(2, np.int64), "symbols": WORDS}, "weights that are no fractions"),
+        ({"0000": np.array([print], dtype=object), "symbols": WORDS}, "Object arrays cannot be loaded"),
+        (None, "not a whole archive"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_though_the_card_agrees(saved, arrays, says):
+    path, card = saved / "tiny.npz", json.loads((saved / "tiny.json").read_text(encoding="utf-8"))
+    if arrays is None:
+        path.write_bytes(b"PK\x05\x06")
+    else:
+        np.savez(path, **arrays)
+    (saved / "tiny.json").write_text(json.dumps(card | {"sha256": digest_of(path)}))
+    with pytest.raises(UserError, match=f"tiny.npz .*{says}"):
+        pretrained.load("tiny", saved)
+
+
+@pytest.mark.parametrize(
+    "card", ["[" * 100_000, "[]", '{"sha256": "", "facts": ["a"]}', '{"sha256": "", "facts": null}']
+)
+def test_a_card_of_another_make_is_damaged(saved, card):
+    (saved / "tiny.json").write_text(card)
+    with pytest.raises(UserError, match="tiny.json is damaged"):
+        pretrained.load("tiny", saved)
 
 
 def test_another_architecture_is_refused_and_left_as_it_was(saved):

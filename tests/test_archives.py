@@ -1,0 +1,143 @@
+"""Archives that lie about themselves: what a header declares bounds what is read, and no error is but a UserError."""
+
+import gzip
+import io
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.archives import archive_members, npz_arrays, zip_reader
+from helpers.errors import UserError
+
+BOMB = bytes(30_000_000)
+
+
+def zip_of(content: bytes, way: int = zipfile.ZIP_DEFLATED, size: int | None = None, name: str = "a.txt") -> bytes:
+    """Return a .zip of one member that declares `size` bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", way) as archive:
+        archive.writestr(name, content)
+        archive.infolist()[0].file_size = len(content) if size is None else size
+    return buffer.getvalue()
+
+
+def tar_of(kind: bytes, size: int, content: bytes = b"") -> bytes:
+    """Return a .tar.gz of one member of a kind that declares `size` bytes."""
+    member = tarfile.TarInfo("a.txt")
+    member.type, member.size = kind, size
+    header = member.tobuf(tarfile.GNU_FORMAT)
+    return gzip.compress(header + content + bytes(1024), 1)
+
+
+def peak(path: Path) -> int:
+    """Return the most memory, in bytes, that it takes to read an archive, which has to be refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="Delete it and get it again"):
+            dict(archive_members(path, ".*"))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_member_of_a_zip_unpacks_to_more_than_it_declares(tmp_path, way):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of(BOMB, way, size=1_000))
+    assert peak(path) < 1_000_000
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("size", [len(BOMB), 2**34, -1])
+def test_no_header_of_a_tar_is_read_that_declares_more_than_a_header_has(tmp_path, kind, size):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(tar_of(kind, size, BOMB))
+    assert peak(path) < 1_000_000
+
+
+def test_a_member_of_negative_size_is_refused(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(tar_of(tarfile.REGTYPE, -512, bytes(512)))
+    with pytest.raises(UserError, match="'a.txt', of less than no bytes"):
+        dict(archive_members(path, ".*"))
+
+
+def test_an_empty_member_is_compared_with_its_checksum_as_well(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of(b"something", size=0))
+    with pytest.raises(UserError, match="Bad CRC-32"):
+        dict(archive_members(path, ".*"))
+    path.write_bytes(zip_of(b""))
+    assert dict(archive_members(path, ".*")) == {"a.txt": b""}
+
+
+def test_a_member_shorter_than_declared_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of(b"something", size=100))
+    with pytest.raises(UserError, match="'a.txt' is shorter than declared|Bad CRC-32"):
+        dict(archive_members(path, ".*"))
+
+
+def test_a_name_that_is_no_text_is_no_crash(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of(b"x", name="é.txt").replace("é".encode(), b"\xff\xff"))
+    for read in (lambda: dict(archive_members(path, ".*")), lambda: zip_reader(path, ".*").__enter__()):
+        with pytest.raises(UserError, match="not a whole archive"):
+            read()
+
+
+@pytest.mark.parametrize("read", [lambda path: dict(archive_members(path, ".*")), npz_arrays])
+def test_a_folder_is_no_archive(tmp_path, read):
+    with pytest.raises(UserError, match="not a whole archive"):
+        read(tmp_path)
+
+
+ARRAYS = {"b": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "a": np.zeros((0, 4), np.float16), "c": np.array(7)}
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_come_as_they_were_saved(tmp_path, save):
+    save(tmp_path / "a.npz", **ARRAYS)
+    found = npz_arrays(tmp_path / "a.npz")
+    assert list(found) == list(ARRAYS) and list(npz_arrays(tmp_path / "a.npz", "[ab]")) == ["b", "a"]
+    for name, array in ARRAYS.items():
+        assert found[name].dtype == array.dtype and found[name].shape == array.shape
+        np.testing.assert_array_equal(found[name], array)
+        found[name][...] = 1  # they can be changed
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.array([print], dtype=object), "a.npy: Object arrays cannot be loaded"),
+        (np.array(["text"]), "<U4 is no plain number"),
+        (np.zeros(2, [("x", "f4")]), "is no plain number"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(tmp_path, array, says):
+    np.savez(tmp_path / "a.npz", a=array)
+    with pytest.raises(UserError, match=f"{says}.*Delete it and get it again"):
+        npz_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    "shape", ["(10**9,)", "(1000000000000,)", "(-2,)", "(1,)", "(2.0,)", "(2, 0)", "2", "((((", "_"]
+)
+@pytest.mark.parametrize("version", [1, 2, 3, 9])
+def test_an_array_of_another_size_than_its_header_says_takes_no_memory(tmp_path, shape, version):
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY" + bytes([version, 0]) + length + header + b"ab")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="a.npy: .*Delete it and get it again"):
+            npz_arrays(tmp_path / "a.npz")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
