@@ -4,6 +4,7 @@
                   results and an index page in build/. --profile smoke|quick|full chooses another.
   test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
   test-oldest     the notebooks with the oldest packages that pyproject.toml allows
+  soak            kill trainings and damage files, thousands of times; what it did stands in build/soak.md then
   lab             open JupyterLab on notebooks/
   data            fetch every real data set that can be fetched
   bundle          pack the project, its packages and what data may be passed on into build/bundle/generative/,
@@ -87,6 +88,12 @@ def test_oldest(rest: list[str]) -> int:
     return run_pytest(environment(".venv-oldest", ("oldest.txt", "test.txt")), rest, [GUARD_TEST, "notebooks"])
 
 
+def soak(rest: list[str]) -> int:
+    python = environment(files=("default.txt", "test.txt")).ensure()
+    with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
+        return hand_over([python, "-m", "tools.soak", *rest], testing_variables(dict(os.environ), scratch))
+
+
 def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> int:
     """Run pytest on the paths in `rest`, or else on `everything`, with the network guard; return its status."""
     python = place.ensure()
@@ -144,6 +151,7 @@ TARGETS = {
     "run": run,
     "test": test,
     "test-oldest": test_oldest,
+    "soak": soak,
     "lab": lab,
     "data": data,
     "bundle": bundle,
