@@ -34,7 +34,7 @@ def mark(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
 
 def button(description: str, name: str, action: Callable[[], object], **options) -> ipywidgets.Button:
     """Return a button that calls `action()`; `options` are ipywidgets' own."""
-    made = mark(ipywidgets.Button(description=description, **options), name)
+    made = mark(ipywidgets.Button(description=description, layout={"width": "auto"}, **options), name)
     made.on_click(lambda _: action())
     return made
 
@@ -96,7 +96,9 @@ def _upload(uploaded: Callable[[str, bytes], object]) -> ipywidgets.Widget:
             uploaded(*file)
 
     # Beyond that, Jupyter's connection between page and kernel breaks without a word, unless `make lab` began it.
-    upload = ipywidgets.FileUpload(accept=CONTENT_TYPES, multiple=False, description="Upload, to 10 MB")
+    upload = ipywidgets.FileUpload(
+        accept=CONTENT_TYPES, multiple=False, description="Upload, to 10 MB", layout={"width": "auto"}
+    )
     upload.observe(take, names="value")
     return mark(upload, "upload")
 
