@@ -6,6 +6,7 @@ GENERATIVE_DATA_DIR has them.
 
 import os
 import re
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,51 @@ def emptied(path):
 
 def a_web_page(path):
     path.write_text("<html>Not found</html>")
+
+
+def kernel_replaced(path, **declared):
+    """Put another array in the place of the first weights."""
+    with h5py.File(path, "a") as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        del file[names[0]]
+        if "link" in declared:
+            file[names[0]] = declared["link"]
+        else:
+            file.create_dataset(names[0], dtype="f4", **declared)
+
+
+def a_bomb(path):
+    kernel_replaced(path, shape=(10_000_000,), chunks=(1_024,))  # of which nothing is in the file
+
+
+def numbers_of_another_file(path):
+    (path.parent / "secret").write_bytes(bytes(40))
+    kernel_replaced(path, shape=(10,), external=[(str(path.parent / "secret"), 0, 40)])
+
+
+def a_link_to_another_file(path):
+    kernel_replaced(path, link=h5py.ExternalLink("other.h5", "x"))
+
+
+def a_link_to_nowhere(path):
+    kernel_replaced(path, link=h5py.SoftLink("/nowhere"))
+
+
+LIES = {a_bomb: "large", numbers_of_another_file: "other", a_link_to_another_file: "other", a_link_to_nowhere: "other"}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_lies_or_leads_elsewhere_is_refused_before_it_is_read(saved, own_folder, lie):
+    lie(own_folder / "vgg16_notop.weights.h5")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="cannot be read as the weights") as caught:
+            backbones.load("vgg16")
+        assert LIES[lie] in str(caught.value.__cause__)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("damage", [half, another_nets, a_layer_short, emptied, a_web_page])
