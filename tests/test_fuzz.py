@@ -21,14 +21,27 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import h5py
 import hypothesis
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, configuration, given, settings
 from hypothesis import strategies as st
+from keras.src.legacy.saving import legacy_h5_format
 from PIL import Image, features
 
-from helpers import archives, attribute_table, celeba, checkpoints, datasets, image_datasets, images, pretrained
+from helpers import (
+    archives,
+    attribute_table,
+    backbones,
+    celeba,
+    checkpoints,
+    datasets,
+    image_datasets,
+    images,
+    pretrained,
+)
 from helpers.errors import UserError
 from helpers.text import Vocabulary
 
@@ -448,6 +461,32 @@ def test_shipped_weights(fuzz, tmp_path):
         assert loaded.card().data.startswith("| tiny |")
 
     fuzz(weight_files().map(put), lambda _: pretrained.load("tiny", tmp_path), check, bound=8 * MB)
+
+
+def small_net(include_top=False, weights=None):
+    layers = [keras.layers.Conv2D(2, 3, name="block1_conv1"), keras.layers.BatchNormalization(name="block1_norm")]
+    return keras.Sequential([keras.Input((8, 8, 3)), *layers], name="small")
+
+
+def test_weights_of_nets(fuzz, tmp_path):
+    """Both kinds of HDF5 files that Keras has made; libhdf5 itself reads them, and must not fall either."""
+    net = small_net()
+    net.save_weights(tmp_path / "new.weights.h5")
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, net)
+    samples = {name: (tmp_path / name).read_bytes() for name in ("new.weights.h5", "old.h5")}
+    files = st.sampled_from(list(samples)).flatmap(
+        lambda name: st.tuples(st.just(tmp_path / name), mutated([samples[name]], most=6))
+    )
+
+    def put(drawn):
+        drawn[0].write_bytes(drawn[1])
+        return drawn[0]
+
+    def check(model, _):
+        assert [weight.shape for weight in model.weights] == [weight.shape for weight in net.weights]
+
+    fuzz(files.map(put), lambda path: backbones._with_weights(small_net, path), check, bound=20 * MB)
 
 
 OLD, NEW = [np.zeros(2, np.float32)], [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7), np.zeros((0, 2))]
