@@ -34,6 +34,9 @@ class Server:
         self.url = f"http://127.0.0.1:{port}/data.bin"
         self.answer, self.status, self.length = CONTENT, 200, len(CONTENT)
         self.stalls_after = None  # so many bytes are sent, then nothing until the test is over
+        self.pauses = 0  # so many times it waits for half of the patience, and goes on
+        self.leads_to = None  # address that it sends the asker to, on the first request or on all
+        self.always_leads = False
         self.requests = 0
         self.released = threading.Event()
 
@@ -43,10 +46,21 @@ def server():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             state.requests += 1
+            if state.leads_to and (state.always_leads or state.requests == 1):
+                self.send_response(302)
+                self.send_header("Location", state.leads_to)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             self.send_response(state.status)
             self.send_header("Content-Length", str(state.length))
             self.end_headers()
-            self.wfile.write(state.answer[: state.stalls_after])
+            answer, piece = state.answer[: state.stalls_after], len(state.answer) // (state.pauses + 1)
+            for number in range(state.pauses):
+                self.wfile.write(answer[number * piece : (number + 1) * piece])
+                self.wfile.flush()
+                state.released.wait(PATIENCE / 2)
+            self.wfile.write(answer[state.pauses * piece :])
             self.wfile.flush()
             if state.stalls_after is not None:
                 state.released.wait(30)
@@ -150,6 +164,28 @@ def test_cut_download_leaves_nothing(server, refused):
 def test_missing_on_server_leaves_nothing(server, refused):
     server.status = 404
     assert refused(server.url, "answered 404") == []
+
+
+def test_slow_download_is_waited_for_as_long_as_it_moves(server, tmp_path):
+    server.pauses = 4  # twice the patience in all
+    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+
+
+def test_redirected_download_is_verified_like_any_other(server, refused, tmp_path):
+    server.leads_to = server.url + "?elsewhere"
+    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT and server.requests == 2
+    (tmp_path / "data.bin").unlink()
+    server.requests, server.answer = 0, CONTENT[::-1]
+    assert refused(server.url, "SHA-256 differs") == []
+
+
+@pytest.mark.parametrize("place", ["", "file:///etc/hosts", "http://[bad", "data:,text"])
+def test_redirection_without_end_or_to_no_web_address_leaves_nothing(server, refused, place):
+    server.leads_to, server.always_leads = place or server.url, True
+    assert refused(server.url, "is no address that can be opened") == []
+    assert not downloads._offline_because
 
 
 @pytest.mark.parametrize("sent", [0, 100_000])
