@@ -43,10 +43,16 @@ class Checkpoints:
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        # A process that was killed could not clear away what it had begun. What is of a later number is not touched:
-        # another process may be at it.
-        abandoned = [path for path in self.folder.glob("partial-*") if path.name < f"partial-{number + 1:06d}"]
-        for old in [*self._found()[:-KEPT], *abandoned]:
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete all checkpoints but the last two, and what processes that were killed had begun up to them.
+
+        What was begun of a later number is not touched: another process may be at it.
+        """
+        found = self._found()
+        begun = [path for path in self.folder.glob("partial-*") if found and _number(path) <= _number(found[-1])]
+        for old in [*found[:-KEPT], *begun]:
             shutil.rmtree(old, ignore_errors=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
@@ -74,6 +80,10 @@ class Checkpoints:
 
     def _found(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoint-*"))
+
+
+def _number(path: Path) -> str:
+    return path.name.split("-")[1]  # six digits, so that text compares as numbers do
 
 
 def values_of(variables: Sequence) -> list[np.ndarray]:

@@ -180,6 +180,7 @@ class Training:
             assign(self._variables, self._start, "the start")
             self._forget()
             return
+        self.checkpoints.tidy()  # a kill may have come between the last checkpoint and the removal of old ones
         arrays, state = found
         count, end = len(self._variables), len(arrays) - state.get("snapshots", 0)
         assign(self._variables, arrays[:count], self.checkpoints.folder)

@@ -191,6 +191,8 @@ def test_wherever_the_disk_becomes_full_the_old_checkpoints_stay(tmp_path, monke
 def test_what_killed_processes_began_is_cleared_away_and_what_others_do_is_not(tmp_path):
     for name in ("partial-000001-4711", "partial-000002-17", "partial-000003-99"):
         (tmp_path / name).mkdir()
+    Checkpoints(tmp_path).tidy()
+    assert len(names(tmp_path)) == 3  # there is nothing yet by which they are out of date
     Checkpoints(tmp_path).save(2, ARRAYS, {})
     assert names(tmp_path) == ["checkpoint-000002", "partial-000003-99"]
 

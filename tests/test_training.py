@@ -352,6 +352,17 @@ def test_a_damaged_checkpoint_costs_one_epoch(tmp_path, capsys):
     np.testing.assert_array_equal(seen.seen[0], validate.seen[1])
 
 
+def test_what_a_kill_after_the_last_checkpoint_left_is_cleared_away(tmp_path, capsys):
+    training, validate = start(tmp_path, [1.0, 2.0, 3.0])
+    training.fit(line_batches, 3, validate)
+    folder = training.checkpoints.folder
+    (folder / "checkpoint-000001").mkdir()  # as if nothing had been removed yet when the process ended
+    (folder / "partial-000003-4711").mkdir()
+    start(tmp_path, [])[0].fit(line_batches, 3, validate)
+    assert "nothing left to do" in capsys.readouterr().out
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-000002", "checkpoint-000003"]
+
+
 def test_a_model_without_weights_is_refused(tmp_path):
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("adam", "mse")
