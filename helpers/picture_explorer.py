@@ -25,6 +25,7 @@ from helpers.widgets import (
     view_of,
 )
 
+SECONDS_TO_SHOW = 0.1  # that the page has to say "Working …" before the work takes all cores
 SECONDS_BETWEEN_PICTURES = 0.25  # of work in progress; more of them would only wait in the browser
 
 
@@ -123,14 +124,15 @@ class PictureExplorer:
             return False
         self._stop.clear()
         self.error, self._shown_at = None, 0.0
+        self._say(text)  # before all else, since each change is a message of its own to the page
         self._turn_buttons(busy=True)
         self.progress.value, self.progress.bar_style = 0.0, "info"
-        self._say(text)
         self._thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
         self._thread.start()
         return True
 
     def _guarded(self, work: Callable[[], None]) -> None:
+        self._stop.wait(SECONDS_TO_SHOW)
         try:
             work()
         except UserError as error:

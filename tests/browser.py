@@ -142,11 +142,12 @@ class NotebookPage:
         return milliseconds
 
     def press(self, control: str, watched: str) -> float:
-        """Click a button by its class; return the milliseconds until what is watched changed, if only for a moment."""
+        """Press a button by keyboard; return the milliseconds until what is watched changed, if only for a moment."""
         button = self.page.locator(f"button.explore-{control}").first
         button.scroll_into_view_if_needed()
         self.page.evaluate(WATCH, [f".explore-{watched}", 0])
-        button.click()
+        button.focus()
+        self.page.keyboard.press("Enter")
         self.page.wait_for_function("() => window.changed !== null", timeout=60 * SECONDS, polling=5)
         milliseconds = self.page.evaluate("window.changed")
         print(f"{control} → {watched}: {milliseconds:.0f} ms")

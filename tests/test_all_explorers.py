@@ -12,6 +12,7 @@ import pytest
 from explorer_tools import SECONDS, Decoder, alert, find, walk_through
 from ipywidgets.widgets.widget import _instances
 
+from helpers import picture_explorer
 from helpers.face_explorer import FaceExplorer
 from helpers.gan_explorer import GeneratorExplorer
 from helpers.judge_explorer import JudgeExplorer
@@ -65,7 +66,8 @@ KINDS = {
 
 
 @pytest.fixture
-def model(timers):
+def model(timers, monkeypatch):
+    monkeypatch.setattr(picture_explorer, "SECONDS_TO_SHOW", 0)
     return Model()
 
 

@@ -83,9 +83,10 @@ def test_notebook_runs_and_its_controls_answer(address, browser, name):
         notebook.screenshot(control, number, ROOT / "build" / "screenshots" / f"{name}-{control}-{number}.png")
         assert statistics.median(milliseconds) < 3_000, "far more than a busy machine explains"
     if name in SLOW:
-        assert notebook.press("run", "status") < 3_000
-        page.wait_for_selector(".explore-result-1[src]", timeout=120 * SECONDS)
-        page.wait_for_selector(".explore-run:not([disabled])", timeout=120 * SECONDS)
+        for _ in range(3):  # the first press also changes JupyterLab's mode
+            assert notebook.press("run", "status") < 3_000
+            page.locator(".explore-status", has_text="Done in").first.wait_for(timeout=120 * SECONDS)
+        assert page.locator(".explore-result-1[src]").count() == 1
         notebook.screenshot("run", 0, ROOT / "build" / "screenshots" / f"{name}-run.png")
     page.set_viewport_size({"width": 800, "height": 1000})
     assert page.evaluate(OVERFLOWING) == 0, "an explorer is wider than its cell"
