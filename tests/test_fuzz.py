@@ -287,7 +287,10 @@ def check_members(members, _):
         assert ".." not in re.split(r"[/\\]", name) and not name.startswith(("/", "\\")) and name[1:2] != ":"
 
 
-@pytest.mark.parametrize(("name", "files"), [("a.tar.gz", tar_files()), ("a.zip", zip_files())])
+KINDS = [("a.tar.gz", tar_files()), ("a.zip", zip_files())]
+
+
+@pytest.mark.parametrize(("name", "files"), KINDS, ids=["tar.gz", "zip"])
 def test_archives(fuzz, tmp_path, monkeypatch, name, files):
     monkeypatch.setattr(archives, "LARGEST_MEMBER", MB // 10)
     monkeypatch.setattr(archives, "LARGEST_HEADER", MB // 100)

@@ -35,7 +35,7 @@ def main(rest: list[str], tests: tuple[str, ...] = TESTS, report: Path = ROOT / 
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
-        options = [f"--junitxml={results}", f"--timeout={SECONDS_A_TEST}", "-o", "junit_family=xunit2"]
+        options = [f"--junitxml={results}", f"--timeout={SECONDS_A_TEST}", "-o", "junit_family=xunit1"]
         command = [sys.executable, "-m", "pytest", "--durations=0", *options, *tests, *rest]
         status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
         minutes = (time.perf_counter() - started) / 60
