@@ -116,7 +116,10 @@ function render({ model, el }) {
   const size = model.get("size"), ratio = window.devicePixelRatio || 1;
   let only = -1, frame = 0, wanted = null;
   canvas.width = canvas.height = map.width = map.height = Math.round(size * ratio);
-  canvas.parentElement.style.width = canvas.style.width = canvas.style.height = `${size}px`;
+  canvas.parentElement.style.width = `${size}px`; // or less, in a narrow window
+  canvas.parentElement.style.maxWidth = "calc(100% - 10px)"; // which is its padding
+  canvas.style.width = "100%";
+  canvas.style.aspectRatio = "1";
   canvas.setAttribute("aria-label", model.get("description"));
   for (const drawn of [canvas, map]) drawn.getContext("2d").scale(ratio, ratio);
 

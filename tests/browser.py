@@ -42,7 +42,8 @@ IDLE = """() => {
 }"""
 OVERFLOWING = """() => [...document.querySelectorAll(".explore-reset")]
     .map(button => button.closest(".jp-OutputArea-output"))
-    .filter(output => output.scrollWidth > output.clientWidth + 1).length"""
+    .filter(output => [...output.querySelectorAll("canvas, img, input, output, button, p, .noUi-base")]
+        .some(part => part.getBoundingClientRect().right > output.getBoundingClientRect().right + 1)).length"""
 COLOUR = """selector => {
     const canvas = document.createElement("canvas").getContext("2d");
     canvas.drawImage(document.querySelector(selector), 0, 0);
