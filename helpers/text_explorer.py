@@ -1,14 +1,14 @@
 """The explorer of a language model: sliders that rewrite a text, and the probabilities of its next symbol."""
 
 import html
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 import ipywidgets
 import numpy as np
 
-from helpers.explorers import Explorer
-from helpers.widgets import LARGEST_SEED, button, mark, view_of
+from helpers.explorers import Explorer, by_name
+from helpers.widgets import LARGEST_SEED, button, choice, labelled, mark, view_of
 
 TOP_K = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
 VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would not show
@@ -30,24 +30,33 @@ class Written:
 class TextExplorer(Explorer):
     """Sliders for temperature, top-k, top-p, length and seed; every move rewrites the text at once.
 
-    Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-prompt`,
+    Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-model`, `-prompt`,
     `-temperature`, `-top-k`, `-top-p`, `-length`, `-seed`, `-surprise`, `-reset`, `-status` and `-result`.
     """
 
-    def __init__(self, write: Callable[..., Written], prompt: str, symbols: int, length: int, longest: int) -> None:
+    def __init__(
+        self,
+        write: Callable[..., Written] | Mapping[str, Callable[..., Written]],
+        prompt: str,
+        symbols: int,
+        length: int,
+        longest: int,
+    ) -> None:
         """Build the controls and write the first text.
 
         Args:
             write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; what it raises
-                as `UserError` is said in words.
+                as `UserError` is said in words. Several by name, such as "shipped" and "just trained", can be
+                switched between.
             prompt: the first prompt.
             symbols: size of the vocabulary: the top-k that `write` gets where the slider says "no limit".
             length: how many symbols to write at first; `longest`: at most.
         """
-        self._write = write
+        self._writers = by_name(write, ["model"])
         limits = [(str(number), number) for number in TOP_K if number < symbols] + [("no limit", symbols)]
         super().__init__(
             {
+                "model": choice([(name, name) for name in self._writers]),
                 "prompt": ipywidgets.Text(prompt, description="Prompt", continuous_update=True),
                 "temperature": ipywidgets.FloatSlider(0.7, min=0, max=2, step=0.05, description="Temperature"),
                 "top_k": ipywidgets.SelectionSlider(options=limits, value=symbols, description="Top-k"),
@@ -61,8 +70,9 @@ class TextExplorer(Explorer):
         for part in (self.text, self.bars):
             part.layout.margin = "0 0 0 1em"
         buttons = [button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)]
-        left = [*self.controls.values(), ipywidgets.HBox(buttons), self.status]
-        self.view = view_of(left, [self.text, self.bars])
+        model, *shown = self.controls.values()
+        models = [labelled("Model", model)] if len(self._writers) > 1 else []
+        self.view = view_of([*models, *shown, ipywidgets.HBox(buttons), self.status], [self.text, self.bars])
         self._refresh(self.controls.keys())
 
     def surprise(self) -> None:
@@ -75,7 +85,8 @@ class TextExplorer(Explorer):
 
     def _redraw(self, names: Set[str]) -> str:
         try:
-            written = self._write(**self._values())
+            settings = self._values()
+            written = self._writers[settings.pop("model")](**settings)
         except Exception:  # the text of other settings must not stay
             self.text.value = self.bars.value = ""
             raise

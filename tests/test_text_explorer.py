@@ -50,11 +50,24 @@ def test_moving_a_control_writes_once_with_its_value(explorer, writer, name, val
 
 def test_every_control_can_be_found_in_a_page_and_is_shown(explorer):
     shown = list(walk_through(explorer.view))
-    for name, control in explorer.controls.items():
+    assert explorer.controls["model"] not in shown  # there is only one
+    for name, control in list(explorer.controls.items())[1:]:
         assert f"explore-{name.replace('_', '-')}" in control._dom_classes
         assert control in shown
     assert "explore-result" in explorer.text._dom_classes
     assert explorer.text in shown and explorer.bars in shown
+
+
+def test_models_can_be_switched_between(writer):
+    other = Writer()
+    other.remark = "the other"
+    explorer = TextExplorer({"shipped": writer, "just trained": other}, "x", symbols=57, length=40, longest=200)
+    find(explorer, "temperature").value = 1.5
+    assert (len(writer.calls), len(other.calls)) == (2, 0)
+    find(explorer, "model").value = "just trained"
+    assert other.calls == [writer.calls[-1]] and "the other" in explorer.status.value
+    find(explorer, "reset").click()
+    assert writer.calls[-1] == writer.calls[0] and len(other.calls) == 1
 
 
 @pytest.mark.parametrize(("symbols", "before_the_end"), [(57, 50), (15_000, 200)])
