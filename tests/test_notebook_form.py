@@ -135,9 +135,16 @@ def test_stripping_check_leaves_the_notebook_alone():
 def test_pictures_must_be_there_and_small(tmp_path):
     (tmp_path / "large.png").write_bytes(bytes(form.PICTURE_BYTES + 1))
     (tmp_path / "small.png").write_bytes(b"x")
-    text = "![a](small.png) ![b](large.png) ![c](https://example.org/x.png) <img src='absent.png'>"
+    text = "![a b c](small.png) ![a b c](large.png) ![a b c](https://example.org/x.png) <img src='absent.png'>"
     faults = form.pictures(new_notebook(cells=[new_markdown_cell(text)]), tmp_path)
     assert [fault.split()[2] for fault in faults] == ["large.png", "https://example.org/x.png", "absent.png"]
+
+
+@pytest.mark.parametrize("text", ["", "figure", "small.png "])
+def test_pictures_must_be_told(tmp_path, text):
+    (tmp_path / "small.png").write_bytes(b"x")
+    cell = new_markdown_cell(f"![{text}](small.png)")
+    assert form.pictures(new_notebook(cells=[cell]), tmp_path) == ["the picture small.png has no text in its brackets"]
 
 
 def test_headings_inside_code_do_not_count():

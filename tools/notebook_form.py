@@ -148,9 +148,10 @@ def read_as_is(path: Path) -> nbformat.NotebookNode:
 
 
 def pictures(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:
-    """Pictures that the text shows are files of the project, and not too large."""
+    """Pictures that the text shows are files of the project, not too large, and told to those who cannot see them."""
     texts = "\n".join(cell.source for cell in notebook.cells if "badge" not in cell.metadata.get("tags", []))
-    faults = []
+    told = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", texts)
+    faults = [f"the picture {name} has no text in its brackets" for text, name in told if len(text.split()) < 3]
     for name in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", texts) + re.findall(r"<img[^>]*\bsrc=[\"']([^\"']+)", texts):
         path = folder / name
         if not path.is_file():
