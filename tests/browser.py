@@ -159,10 +159,6 @@ class NotebookPage:
         self.page.evaluate(f"code => {{ {KERNEL}.requestExecute({{code}}); }}", code)
         self.page.wait_for_function(f"() => {KERNEL}.status === 'busy'")
 
-    def wait_for_kernel(self) -> None:
-        """Wait until the kernel has nothing left to do."""
-        self.page.wait_for_function(IDLE, timeout=60 * SECONDS)
-
     def restart(self) -> None:
         """Restart the kernel, as the menu does."""
         self.page.evaluate(f"{KERNEL}.restart()")

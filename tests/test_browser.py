@@ -116,9 +116,8 @@ def test_a_control_moved_while_the_kernel_is_busy_has_its_effect_afterwards(tria
     assert float(handle.get_attribute("aria-valuenow")) == pytest.approx(0.7)
     assert trial.page.evaluate(COLOUR, ".explore-edited") == 128
     done.touch()
-    trial.page.wait_for_function(f"() => ({COLOUR})('.explore-edited') !== 128", timeout=60 * SECONDS)
-    trial.wait_for_kernel()
-    assert trial.page.evaluate(COLOUR, ".explore-edited") == round(255 * (0.5 + 0.7 / 20))
+    moved = round(255 * (0.5 + 0.7 / 20))  # the first of the moves may be drawn before the last
+    trial.page.wait_for_function(f"() => ({COLOUR})('.explore-edited') === {moved}", timeout=60 * SECONDS)
 
 
 def test_uploads_that_are_large_or_no_pictures(trial, folder):
