@@ -30,6 +30,7 @@ OVERRIDES = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # outputs stay in the page, seen or not
 }
+LATENCIES: list[str] = []  # what was measured; conftest.py prints it below the tests
 SECONDS = 1_000  # milliseconds, in which Playwright counts
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 SAYS_ELSE = """before => {
@@ -96,7 +97,7 @@ class NotebookPage:
     """A notebook open in JupyterLab."""
 
     def __init__(self, page, address: str, name: str) -> None:
-        self.page, self.outside, self.faults = page, [], []
+        self.page, self.name, self.outside, self.faults = page, name, [], []
         page.on("request", self._note_request)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         self._open(address.format(f"{name}.ipynb"))
@@ -139,7 +140,8 @@ class NotebookPage:
             self.page.keyboard.press(key)
             self.page.wait_for_function("() => window.changed !== null", timeout=60 * SECONDS, polling=5)
             milliseconds.append(self.page.evaluate("window.changed"))
-        print(f"{control} → {watched}: median {statistics.median(milliseconds):.0f} ms, worst {max(milliseconds):.0f}")
+        said = f"median {statistics.median(milliseconds):.0f} ms of {moves}, worst {max(milliseconds):.0f}"
+        LATENCIES.append(f"{self.name}: {control} → {watched}: {said}")
         return milliseconds
 
     def press(self, control: str, watched: str) -> float:
@@ -151,7 +153,7 @@ class NotebookPage:
         self.page.keyboard.press("Enter")
         self.page.wait_for_function("() => window.changed !== null", timeout=60 * SECONDS, polling=5)
         milliseconds = self.page.evaluate("window.changed")
-        print(f"{control} → {watched}: {milliseconds:.0f} ms")
+        LATENCIES.append(f"{self.name}: {control} → {watched}: {milliseconds:.0f} ms")
         return milliseconds
 
     def begin(self, code: str) -> None:

@@ -43,6 +43,14 @@ def new_attempts() -> list[str]:
     return fresh
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print how long the controls took to answer in the browser, if they were tried."""
+    if lines := getattr(sys.modules.get("browser"), "LATENCIES", []):
+        terminalreporter.section("from a key pressed to the page changed")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "reaches_for_network: the test tries the network on purpose, to see it blocked")
 
