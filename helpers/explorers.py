@@ -10,7 +10,7 @@ import numpy as np
 
 from helpers.errors import UserError
 from helpers.images import png_bytes
-from helpers.widgets import CONTROL_WIDTH, mark, sized, status_line
+from helpers.widgets import CONTROL_WIDTH, FITTING, mark, sized, status_line
 
 
 class Explorer:
@@ -93,7 +93,7 @@ class Explorer:
         raise NotImplementedError
 
     def _slot(self, name: str, caption: str) -> ipywidgets.VBox:
-        self.pictures[name] = mark(ipywidgets.Image(format="png", layout={"max_width": "100%"}), name)
+        self.pictures[name] = mark(ipywidgets.Image(format="png", layout=FITTING), name)
         self._captions[name] = ipywidgets.HTML(layout={"min_height": "2em"})
         self._caption(name, caption)
         slot = [self._captions[name], self.pictures[name]]

@@ -18,6 +18,7 @@ from helpers.errors import UserError
 from helpers.images import png_bytes
 from helpers.latents import tile_grid
 from helpers.plotting import COLOURS, new_figure, picture
+from helpers.widgets import FITTING
 
 HEALTHY = (0.6, 0.9)  # accuracy of the discriminator; measured in notebook 05
 WON = 0.98  # accuracy of a discriminator from which next to nothing is to be learned
@@ -148,7 +149,7 @@ class FrameSlider:
         self._draw, self._drawn = draw, {}
         self.slider = ipywidgets.IntSlider(value=count, min=1, max=count, description=name, layout={"width": "28em"})
         self.play = ipywidgets.Play(value=count, min=1, max=count, interval=250)
-        self.image = ipywidgets.Image(value=self._frame(count), format="png", layout={"max_width": "100%"})
+        self.image = ipywidgets.Image(value=self._frame(count), format="png", layout=FITTING)
         for widget, mark in ((self.slider, "frame"), (self.play, "play"), (self.image, "shown")):
             widget.add_class(f"explore-{mark}")
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))

@@ -14,6 +14,7 @@ from helpers.explorers import fault_in_words
 from helpers.images import load_picture, picture_from_bytes, png_bytes
 from helpers.widgets import (
     CONTROL_WIDTH,
+    FITTING,
     LARGEST_SEED,
     WRAPPED,
     button,
@@ -192,7 +193,7 @@ class PictureExplorer:
         """Give the picture at a place its title, and make the place if there is none yet."""
         if number == len(self._images):
             name = f"result-{number}" if number else "original"
-            image = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+            image = ipywidgets.Image(format="png", layout=FITTING)
             self._images.append(mark(image, name))
             self._captions.append(ipywidgets.HTML())
             self._strip.children += (ipywidgets.VBox([self._captions[-1], image], layout={"margin": "0 0 0 1em"}),)

@@ -95,8 +95,8 @@ class Training:
             The history, a record for each epoch. The model has the best weights, also after an interrupt.
 
         Raises:
-            UserError: a loss or a held-out figure is no longer finite, or a checkpoint cannot be written and
-                `stop_unsaved` is set; the model has the best weights up to there.
+            UserError: a loss, a held-out figure, a weight or an optimiser's slot is no longer finite, or a checkpoint
+                cannot be written and `stop_unsaved` is set; the model has the best weights up to there.
         """
         self._resume(epochs)
         left = epochs - len(self.history)
@@ -124,6 +124,9 @@ class Training:
         losses = self.model.fit(dataset, shuffle=False, verbose=0, callbacks=[watch]).history
         if watch.odd:
             raise self._no_number("the loss" if watch.odd == "loss" else watch.odd)
+        # A gradient may overflow while its loss is still finite: at an epoch's last step no later loss would show it.
+        if odd := _not_finite(self._variables):
+            raise self._no_number(f"a value in {odd}")
         held_out = {name: float(value) for name, value in validate().items()}
         if self.monitor and not math.isfinite(held_out[self.monitor]):
             raise self._no_number(self.monitor)
@@ -208,3 +211,8 @@ class Training:
         self.best_figure, self._warned = math.inf, False
         self._unsaved: tuple[list[np.ndarray], dict] | None = None  # the last state, where it could not be written
         self._best = self._start[: len(self._weights)]  # before the first epoch is over: the untrained weights
+
+
+def _not_finite(variables: Sequence) -> str:
+    """Return the path of the first variable with a value that is infinite or no number, or ""."""
+    return next((each.path for each in variables if not np.isfinite(keras.ops.convert_to_numpy(each)).all()), "")

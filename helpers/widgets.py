@@ -11,6 +11,7 @@ import ipywidgets
 CONTENT_TYPES = ".png,.jpg,.jpeg,.gif,.bmp,.webp,.tif,.tiff"  # of pictures that can be uploaded
 LARGEST_SEED = 999_999  # far below what an int32 holds, so that a sampler may add to it
 LABEL_WIDTH, CONTROL_WIDTH = "8em", "28em"
+FITTING = {"max_width": "calc(100% - 4px)"}  # no wider than its place, less 2 px of margin on each side
 WRAPPED = {"flex_flow": "row wrap", "align_items": "flex-start"}
 KERNEL_GONE = """<style>
 .explore-kernel-gone {display: none}

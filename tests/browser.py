@@ -33,6 +33,12 @@ OVERRIDES = {
 LATENCIES: list[str] = []  # what was measured; conftest.py prints it below the tests
 SECONDS = 1_000  # milliseconds, in which Playwright counts
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+PRINTED = f"""async code => {{
+    window.printed = "";
+    const request = {KERNEL}.requestExecute({{code, store_history: false}});
+    request.onIOPub = message => {{ window.printed += message.content.text ?? ""; }};
+    await request.done;
+}}"""
 SAYS_ELSE = """before => {
     const said = [...document.querySelectorAll(".explore-status")].at(-1).innerText;
     return said !== before && !said.includes("Loading");
@@ -52,7 +58,9 @@ COLOUR = """selector => {
 }"""
 WATCH = """([selector, number]) => {
     window.changed = null;
-    const watched = document.querySelectorAll(selector)[number], start = performance.now();
+    const watched = document.querySelectorAll(selector)[number];
+    let start = NaN;  // when the browser took in the key, before any waiting of its page
+    document.addEventListener("keydown", key => { start = key.timeStamp; }, {capture: true, once: true});
     const observer = new MutationObserver(() => { window.changed = performance.now() - start; observer.disconnect(); });
     observer.observe(watched, {attributes: true, childList: true, subtree: true, characterData: true});
 }"""
@@ -155,6 +163,13 @@ class NotebookPage:
         milliseconds = self.page.evaluate("window.changed")
         LATENCIES.append(f"{self.name}: {control} → {watched}: {milliseconds:.0f} ms")
         return milliseconds
+
+    def peak_memory(self) -> float:
+        """Return the most memory that the kernel has had so far, in gigabytes; on Linux."""
+        self.page.evaluate(PRINTED, "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+        gigabytes = int(self.page.evaluate("window.printed")) * 1024 / 1e9
+        LATENCIES.append(f"{self.name}: {gigabytes:.2f} GB at most")
+        return gigabytes
 
     def begin(self, code: str) -> None:
         """Have the kernel run some code, without waiting for its end."""
