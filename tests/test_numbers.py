@@ -1,0 +1,201 @@
+"""Each model of the notebooks, tiny: the same seed gives the same numbers, and numbers that overflow stop a training.
+
+Nothing here uses mixed precision: no notebook does.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from kill_runner import NOTEBOOKS
+
+from helpers import images, text
+from helpers.batches import PictureBatches
+from helpers.checkpoints import Checkpoints, values_of
+from helpers.drawn_faces import draw_faces
+from helpers.errors import UserError
+from helpers.training import Training
+from tools.lift import lift
+
+EPOCHS, STEPS = 2, 3
+IDS = np.random.default_rng(0).integers(0, 6, 400).astype(np.int32)
+
+
+def characters(folder, seed, on_epoch, rate=0.05):
+    names = "build_character_model", "decaying_rate", "score_characters"
+    nb = lift(NOTEBOOKS / "01_text_generation.ipynb", *names)
+    model = nb.build_character_model(6, width=8, embedding_width=4)
+    optimizer = keras.optimizers.AdamW(nb.decaying_rate(rate, STEPS * EPOCHS), weight_decay=0.01, clipnorm=1.0)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    contexts, targets = text.held_out_contexts(IDS, context=8, positions=20)
+    validate = lambda: {"validation": nb.score_characters(model, contexts, targets)}  # noqa: E731
+    batches = lambda epoch: text.window_batches(IDS, 10, 13, seed, epoch)  # noqa: E731
+    yield model
+    yield Training(model, folder, {}).fit(batches, EPOCHS, validate, on_epoch)
+
+
+def words(folder, seed, on_epoch, rate=0.05):
+    names = "TransformerLanguageModel", "decaying_rate", "adaptive_cross_entropy", "evaluator", "score_words"
+    nb = lift(NOTEBOOKS / "01_text_generation.ipynb", *names)
+    sequences = text.pad_windows(np.split(IDS, [100, 117]), length=8)
+    model = nb.TransformerLanguageModel(6, context=8, width=4, heads=2, blocks=1)
+    model(sequences[:1, :-1])
+    rate = nb.decaying_rate(rate, STEPS * EPOCHS)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.02, beta_2=0.98, clipnorm=1.0)
+    model.compile(optimizer, nb.adaptive_cross_entropy(model))
+    evaluate = nb.evaluator(model)
+    validate = lambda: {"validation": nb.score_words(evaluate, sequences[:8], 4)}  # noqa: E731
+    batches = lambda epoch: text.sequence_batches(sequences, 4, seed, epoch * STEPS, STEPS)  # noqa: E731
+    yield model
+    yield Training(model, folder, {}).fit(batches, EPOCHS, validate, on_epoch)
+
+
+def digits(folder, seed, on_epoch, factor=1.0):
+    nb = vae_notebook(folder)
+    pictures = np.random.default_rng(0).integers(0, 256, (4 * STEPS + 4, 32, 32, 1)).astype(np.uint8)
+    model = nb.VAE(nb.build_encoder(4, (2, 3, 4)), nb.build_decoder(2, (4, 3, 2)))
+    yield model
+    yield nb.train(model, "digits", Batches(pictures[4:], seed, factor), pictures[:4], EPOCHS, on_epoch=on_epoch)
+
+
+def faces(folder, seed, on_epoch, factor=1.0):
+    nb = vae_notebook(folder)
+    encoder, decoder = nb.build_face_encoder(3, (2, 3, 4, 4)), nb.build_face_decoder(3, (4, 4, 3, 2))
+    model, pictures = nb.VAE(encoder, decoder, nb.gaussian), draw_faces(4 * STEPS + 4, seed=1)[0]
+    yield model
+    yield nb.train(model, "faces", Batches(pictures[4:], seed, factor), pictures[:4], EPOCHS, on_epoch=on_epoch)
+
+
+def gan(folder, seed, on_epoch, factor=1.0):
+    names = "train", "GAN", "build_generator", "build_discriminator"
+    nb = lift(NOTEBOOKS / "05_dcgan.ipynb", *names, folder=folder, images=images)
+    model = nb.GAN(nb.build_generator(6, (4, 4, 3, 2)), nb.build_discriminator((2, 3, 4, 4)))
+    model.compile()
+    batches = Batches(draw_faces(4 * STEPS, seed=1)[0], seed, factor)
+    yield model
+    yield nb.train(model, "gan", batches, EPOCHS, show=lambda history, snapshots: on_epoch(history))
+
+
+def vae_notebook(folder):
+    names = "train", "VAE", "build_encoder", "build_decoder", "build_face_encoder", "build_face_decoder", "gaussian"
+    return lift(NOTEBOOKS / "04_variational_autoencoder.ipynb", *names, folder=folder)
+
+
+class Batches(PictureBatches):
+    """Pictures whose last batch of the second epoch is multiplied by a factor, as by a file read in the wrong unit."""
+
+    def __init__(self, pictures, seed, factor):
+        super().__init__(pictures, batch_size=4, seed=seed, flip=True)
+        self.factor = factor
+
+    def __call__(self, epoch):
+        whole = super().__call__(epoch)
+        last = whole.skip(STEPS - 1).map(lambda x, y: (x * self.factor, y * self.factor))
+        return whole.take(STEPS - 1).concatenate(last) if epoch == 1 else whole
+
+
+MODELS = {"characters": characters, "words": words, "digits": digits, "faces": faces, "gan": gan}
+TOO_FAST, TOO_BRIGHT = {"rate": 1e38}, {"factor": 1e38}
+
+
+def train(name, folder, seed=1, prepare=lambda model: None, **options):
+    """Train a model; return it, and its weights after each epoch that was completed, both before a failure too."""
+    keras.utils.set_random_seed(seed)
+    seen, error = [], None
+    work = MODELS[name](folder, seed, lambda history: seen.append(values_of(model.weights)), **options)
+    model = next(work)
+    first = values_of(model.weights)
+    prepare(model)
+    try:
+        next(work)
+    except UserError as raised:
+        error = raised
+    return model, [first, *seen], error
+
+
+def are_equal(some, others):
+    return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+def are_finite(arrays):
+    return all(np.isfinite(array).all() for array in arrays)
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def healthy(request, tmp_path_factory):
+    """A model's name, and its weights before the training and after each epoch."""
+    _, seen, error = train(request.param, tmp_path_factory.mktemp("healthy"))
+    assert error is None and len(seen) == 1 + EPOCHS
+    return request.param, seen
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit(healthy, tmp_path):
+    name, seen = healthy
+    again = train(name, tmp_path / "again")[1]
+    assert all(are_equal(one, other) for one, other in zip(seen, again, strict=True))
+    assert not are_equal(seen[1], seen[0]) and not are_equal(seen[2], seen[1])  # it was trained at all
+
+
+def test_another_seed_gives_other_weights(healthy, tmp_path):
+    name, seen = healthy
+    others = train(name, tmp_path, seed=2)[1]
+    assert not any(are_equal(one, other) for one, other in zip(seen, others, strict=True))
+
+
+def assert_stopped(folder, model, seen, error, epochs, says):
+    """Hold a training to what was said: it stopped in a plain message, and all that it left is finite and good."""
+    assert error is not None and "no longer a finite number" in str(error), error
+    assert says in str(error) and f"in epoch {epochs + 1}" in str(error) and "smaller learning rate" in str(error)
+    assert len(seen) == 1 + epochs
+    assert are_equal(values_of(model.weights), seen[epochs]) and are_finite(seen[epochs])
+    kept = [Checkpoints(path.parent).load() for path in folder.rglob("checkpoint-*")]
+    assert len(kept) == epochs
+    assert all(len(state["history"]) == epochs and are_finite(arrays) for arrays, state in kept)
+
+
+@pytest.mark.parametrize("name", ["characters", "words"])
+def test_a_learning_rate_far_too_high_stops_with_the_first_weights(name, tmp_path):
+    assert_stopped(tmp_path, *train(name, tmp_path, **TOO_FAST), epochs=0, says="")
+
+
+@pytest.mark.parametrize("name", ["digits", "faces", "gan"])
+def test_pictures_that_overflow_the_loss_stop_with_the_weights_before(name, tmp_path):
+    assert_stopped(tmp_path, *train(name, tmp_path, **TOO_BRIGHT), epochs=1, says="")
+
+
+def test_a_gradient_that_overflows_under_a_finite_loss_is_noticed_before_anything_is_kept(
+    healthy, tmp_path, monkeypatch
+):
+    """At the very last step of an epoch: no later loss of it can show that the weights are spoilt."""
+    name, expected = healthy
+    losses = []
+
+    def overflow(model):
+        apply, fit = keras.optimizers.Optimizer.apply, keras.Model.fit
+
+        def spoilt(self, gradients, weights=None):
+            if self is not getattr(model, "discriminator_optimizer", None):  # the GAN's other loss would show it
+                is_last = tf.equal(self.iterations, EPOCHS * STEPS - 1)
+                factor = tf.where(is_last, np.float32(np.inf), 1.0)
+                gradients = [tf.math.scalar_mul(factor, gradient) for gradient in gradients]
+            return apply(self, gradients, weights)
+
+        monkeypatch.setattr(keras.optimizers.Optimizer, "apply", spoilt)
+        monkeypatch.setattr(
+            keras.Model, "fit", lambda *given, **named: losses.append(fit(*given, **named)) or losses[-1]
+        )
+
+    model, seen, error = train(name, tmp_path, prepare=overflow)
+    assert_stopped(tmp_path, model, seen, error, epochs=1, says="a value in ")
+    assert are_finite(np.array(list(run.history.values())) for run in losses)  # indeed no loss had shown it
+    assert are_equal(seen[1], expected[1])
+
+
+def test_a_slot_that_overflows_is_noticed_though_loss_and_weights_are_finite(tmp_path):
+    """Adam squares the gradient: 1e30 leaves the weight where it is, and dead from then on."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(keras.optimizers.Adam(0.1), lambda target, output: 1e30 * output, jit_compile=False)
+    data = tf.data.Dataset.from_tensors((np.ones((1, 1), np.float32), np.ones((1, 1), np.float32)))
+    with pytest.raises(UserError, match="a value in .*velocity.* is no longer a finite number in epoch 1"):
+        Training(model, tmp_path, {}, monitor=None).fit(lambda epoch: data, 1)
+    assert values_of(model.weights)[0] == 1.0 and not list(tmp_path.rglob("checkpoint-*"))
