@@ -3,12 +3,24 @@
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 PATIENCE = 8.0  # seconds until a server must have answered, and seconds that it may then fall silent
 _offline_because = ""  # set by the first connection that fails; no other file is tried after it
+
+
+class Pace(NamedTuple):
+    """The least speed of a download. A server that lets a byte drip now and then never falls silent."""
+
+    least: float = 2_000.0  # bytes a second, on average over each stretch of
+    over: float = 30.0  # seconds
+
+
+PACE = Pace()
 
 
 class DownloadError(Exception):
@@ -32,7 +44,7 @@ def writable_cache(preferred: Path) -> Path:
     return preferred
 
 
-def download(url: str, path: Path, *, size: int, sha256: str, patience: float = PATIENCE) -> None:
+def download(url: str, path: Path, *, size: int, sha256: str, patience: float = PATIENCE, pace: Pace = PACE) -> None:
     """Download a file to `path`; it gets that name only when it is complete and right.
 
     Args:
@@ -41,17 +53,18 @@ def download(url: str, path: Path, *, size: int, sha256: str, patience: float = 
         size: its length in bytes.
         sha256: its hash in hexadecimal; or, where that is all its makers publish, "md5:" and the MD5; or "".
         patience: seconds to wait for the server's answer, and for every further piece of the file.
+        pace: how fast the pieces must come.
 
     Raises:
         DownloadError: `NB_OFFLINE` forbids it, no connection can be had (found out once a process),
-            the server refuses, the transfer is cut or stalls, or the bytes are not the right ones.
+            the server refuses, the transfer is cut, stalls or drips, or the bytes are not the right ones.
     """
     if _offline_because:
         raise DownloadError(_offline_because)
-    _retrieve(url, path, sha256 or None, lambda temporary: _receive(url, temporary, size, patience))
+    _retrieve(url, path, sha256 or None, lambda temporary: _receive(url, temporary, size, patience, pace))
 
 
-def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE) -> None:
+def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE, pace: Pace = PACE) -> None:
     """Download a file that the reader named to `path`; it gets that name only when it is complete.
 
     An address that cannot be reached may be a slip of the pen, so no other download is given up for it.
@@ -61,12 +74,13 @@ def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE) -> Non
         path: what it shall be called; its folder is made if need be. A file that is there already is kept.
         most: the most bytes accepted.
         patience: seconds to wait for the server's answer, and for every further piece of the file.
+        pace: how fast the pieces must come.
 
     Raises:
         DownloadError: `NB_OFFLINE` forbids it, the address is none or cannot be reached, the server refuses,
-            the transfer is cut or stalls, or there are more than `most` bytes.
+            the transfer is cut, stalls or drips, or there are more than `most` bytes.
     """
-    _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, most=most))
+    _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, pace, most=most))
 
 
 def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[Path], None]) -> None:
@@ -92,13 +106,14 @@ def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[P
         raise DownloadError(f"{path.name} could not be written to {path.parent} ({error})") from error
 
 
-def _receive(url: str, temporary: Path, size: int | None, patience: float, most: int = 0) -> None:
+def _receive(url: str, temporary: Path, size: int | None, patience: float, pace: Pace, most: int = 0) -> None:
     """Stream `url` into `temporary`, with a progress bar.
 
     Raises DownloadError unless exactly `size` bytes came or, where the size is not known, at most `most`.
     """
     import requests
     from tqdm.auto import tqdm
+    from urllib3.exceptions import HTTPError  # what reading raises: requests sees to the answer, this to the body
 
     name = urlsplit(url).path.rsplit("/", 1)[-1]
     response = _connect(url, patience, concerns_all=size is not None)
@@ -107,7 +122,7 @@ def _receive(url: str, temporary: Path, size: int | None, patience: float, most:
     try:
         with response, temporary.open("wb") as file, tqdm(total=size, unit="B", unit_scale=True, desc=name) as progress:
             response.raise_for_status()
-            for chunk in response.iter_content(1 << 16):
+            for chunk in _pieces(response.raw, name, pace):
                 received += len(chunk)
                 if received > most:
                     break
@@ -115,7 +130,7 @@ def _receive(url: str, temporary: Path, size: int | None, patience: float, most:
                 progress.update(len(chunk))
     except requests.HTTPError as error:
         raise DownloadError(f"the server answered {response.status_code} for {url}") from error
-    except requests.RequestException as error:
+    except HTTPError as error:
         whole = f" of {size:,}" if size else ""
         raise DownloadError(f"{name} was cut off after {received:,}{whole} bytes ({type(error).__name__})") from error
     if size is None and received > most:
@@ -123,6 +138,24 @@ def _receive(url: str, temporary: Path, size: int | None, patience: float, most:
     if size is not None and received != size:
         more = "more than " if received > size else ""
         raise DownloadError(f"{name} has {more}{min(received, size):,} bytes instead of {size:,}")
+
+
+def _pieces(body, name: str, pace: Pace) -> Iterator[bytes]:
+    """Yield what a server sends as it arrives; raise DownloadError once a stretch of time has brought too little."""
+    # `read1` gives what is there; `read`, all that urllib3 has before 2.1, waits for the whole piece.
+    read = getattr(body, "read1", body.read)
+    started, received = time.monotonic(), 0
+    while piece := read(1 << 16, decode_content=True):
+        yield piece
+        received += len(piece)
+        seconds = time.monotonic() - started
+        if seconds >= pace.over:
+            if received < pace.least * seconds:
+                raise DownloadError(
+                    f"{name} came too slowly: {received:,} bytes in {seconds:.3g} s, "
+                    f"less than {pace.least:,.0f} a second"
+                )
+            started, received = time.monotonic(), 0
 
 
 def _connect(url: str, patience: float, concerns_all: bool):

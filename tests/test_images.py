@@ -334,7 +334,7 @@ def test_address_that_gives_no_picture_leaves_nothing(web, monkeypatch, page, sa
 
 
 def test_address_that_does_not_answer_spoils_no_other(web, monkeypatch):
-    monkeypatch.setattr(downloads.fetch, "__kwdefaults__", {"patience": 0.5})
+    monkeypatch.setitem(downloads.fetch.__kwdefaults__, "patience", 0.5)
     with socket.socket() as closed, socket.create_server(("127.0.0.1", 0)) as silent:
         closed.bind(("127.0.0.1", 0))  # holds the port, accepts nobody
         for port, says in (

@@ -1,5 +1,6 @@
 """Local copies, downloads from a server on this machine that can misbehave, and what NB_DATA demands."""
 
+import contextlib
 import hashlib
 import http.server
 import socket
@@ -35,6 +36,7 @@ class Server:
         self.answer, self.status, self.length = CONTENT, 200, len(CONTENT)
         self.stalls_after = None  # so many bytes are sent, then nothing until the test is over
         self.pauses = 0  # so many times it waits for half of the patience, and goes on
+        self.drips_from = None  # after so many bytes the rest comes one by one, a tenth of the patience between them
         self.leads_to = None  # address that it sends the asker to, on the first request or on all
         self.always_leads = False
         self.requests = 0
@@ -55,6 +57,8 @@ def server():
             self.send_response(state.status)
             self.send_header("Content-Length", str(state.length))
             self.end_headers()
+            if state.drips_from is not None:
+                return self.drip()
             answer, piece = state.answer[: state.stalls_after], len(state.answer) // (state.pauses + 1)
             for number in range(state.pauses):
                 self.wfile.write(answer[number * piece : (number + 1) * piece])
@@ -64,6 +68,14 @@ def server():
             self.wfile.flush()
             if state.stalls_after is not None:
                 state.released.wait(30)
+
+        def drip(self):
+            self.wfile.write(state.answer[: state.drips_from])
+            with contextlib.suppress(OSError):  # the asker has gone
+                for byte in state.answer[state.drips_from :]:
+                    self.wfile.write(bytes([byte]))
+                    if state.released.wait(PATIENCE / 10):
+                        return
 
         def log_message(self, *_):
             pass
@@ -170,6 +182,32 @@ def test_slow_download_is_waited_for_as_long_as_it_moves(server, tmp_path):
     server.pauses = 4  # twice the patience in all
     downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
+
+
+def test_slow_download_of_a_file_that_keeps_its_pace_is_waited_for(server, tmp_path):
+    server.pauses = 4
+    quick = downloads.Pace(least=10_000, over=PATIENCE / 5)  # a pause is longer, but brings 51,200 bytes
+    downloads.download(
+        server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE, pace=quick
+    )
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("sent", [0, 100_000])
+def test_dripping_download_gives_up_and_leaves_nothing(server, tmp_path, sent):
+    """It never falls silent, so patience alone would wait for hours; and what came at first makes up for nothing."""
+    server.drips_from = sent
+    pace = downloads.Pace(least=1_000, over=PATIENCE)
+    for attempt in (
+        lambda: downloads.download(
+            server.url, tmp_path / "a", size=len(CONTENT), sha256=SHA256, patience=PATIENCE, pace=pace
+        ),
+        lambda: downloads.fetch(server.url, tmp_path / "b", most=len(CONTENT), patience=PATIENCE, pace=pace),
+    ):
+        with pytest.raises(downloads.DownloadError, match=r"came too slowly: \d+ bytes in .* s, less than 1,000 a"):
+            attempt()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not downloads._offline_because  # another server may do better
 
 
 def test_redirected_download_is_verified_like_any_other(server, refused, tmp_path):
