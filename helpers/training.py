@@ -21,10 +21,10 @@ Record = dict  # one epoch's figures: epoch, step, seconds, the losses, the vali
 class Training:
     """Trains a compiled Keras model epoch by epoch and keeps all that is needed to go on after a stop.
 
-    A checkpoint after each epoch holds the weights, every optimiser's slots and step, the state of every
-    random generator in the model, the history, the snapshots, and the best weights so far. The data's order is
-    no part of it, because `batches(epoch)` must depend on nothing but the epoch. On a CPU, a training that was
-    killed and resumed therefore ends with the same numbers as one that was not.
+    A checkpoint after each epoch, or after every few, holds the weights, every optimiser's slots and step, the
+    state of every random generator in the model, the history, the snapshots, and the best weights so far. The
+    data's order is no part of it, because `batches(epoch)` must depend on nothing but the epoch. On a CPU, a
+    training that was killed and resumed therefore ends with the same numbers as one that was not.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Training:
         monitor: str | None = "validation",
         optimizers: Sequence[tuple[keras.Optimizer, Sequence]] | None = None,
         stop_unsaved: bool = False,
+        checkpoint_every: int = 1,
     ) -> None:
         """Prepare to train `model` with checkpoints below `folder`.
 
@@ -47,17 +48,23 @@ class Training:
             optimizers: pairs of an optimiser and the variables that it trains; None for a model with one, its own.
             stop_unsaved: whether a checkpoint that cannot be written, since the disk is full, say, ends the
                 training. Otherwise one printed line says so, and it goes on.
+            checkpoint_every: epochs from one checkpoint to the next. A kill costs the epochs since the last one, at
+                most so many, and they are trained again. The last epoch, an interrupt and a figure that is not
+                finite always leave a checkpoint of the last whole epoch.
 
         Raises:
-            UserError: the model has no weights yet.
+            UserError: the model has no weights yet, or `checkpoint_every` is no whole number from 1.
         """
+        if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
+            raise UserError(f"checkpoint_every is {checkpoint_every!r}. Give a whole number of epochs, at least 1.")
         if not model.built:
             raise UserError("the model has no weights yet. Call it once on a batch, then make the Training.")
         optimizers = optimizers or [(model.optimizer, model.trainable_variables)]
-        for optimizer, trained in optimizers:
-            optimizer.build(trained)
+        with model.distribute_strategy.scope():  # an optimiser's slots lie where the weights do, on each of several GPUs
+            for optimizer, trained in optimizers:
+                optimizer.build(trained)
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-        self.model, self.monitor, self.stop_unsaved = model, monitor, stop_unsaved
+        self.model, self.monitor, self.stop_unsaved, self.every = model, monitor, stop_unsaved, checkpoint_every
         self.checkpoints = Checkpoints(Path(folder) / key)
         # Metrics belong to an epoch, not to the training: Keras clears them when an epoch begins.
         metrics = {id(variable) for variable in model.metrics_variables}
@@ -110,12 +117,14 @@ class Training:
                 if snapshot is not None:
                     self.snapshots.append(np.array(snapshot()))
                 on_epoch(self.history)
-                self._save()
+                self._save(is_due=len(self.history) == epochs or len(self.history) % self.every == 0)
         except KeyboardInterrupt:
             print(f"\nInterrupted: {self._kept} are in place. Run this cell again to go on.")
         finally:
             line.show()
             self._restore_best()
+            if self._unsaved and not self._warned:
+                self._write()
         return self.history
 
     def _train_epoch(self, dataset: tf.data.Dataset, validate: Callable[[], dict], line: ProgressLine) -> None:
@@ -154,27 +163,32 @@ class Training:
     def _kept(self) -> str:
         return "the best weights so far" if self.monitor else "the weights after the last whole epoch"
 
-    def _save(self) -> None:
+    def _save(self, is_due: bool) -> None:
+        """Take down the state after an epoch, and write it if a checkpoint is due; else it waits for the next one."""
         best = self._best if self.monitor else []  # without a monitor they are the last ones
         state = {"history": list(self.history), "snapshots": len(self.snapshots)}
         if self.monitor:
             state["best_figure"] = self.best_figure
-        arrays = [*values_of(self._variables), *best, *self.snapshots]
+        self._unsaved = [*values_of(self._variables), *best, *self.snapshots], state
+        if is_due:
+            self._write()
+
+    def _write(self) -> None:
+        arrays, state = self._unsaved
         try:
-            self.checkpoints.save(len(self.history), arrays, state)
-            self._unsaved = None
+            self.checkpoints.save(len(state["history"]), arrays, state)
+            self._unsaved, self._warned = None, False
         except OSError as error:
-            self._unsaved = arrays, state
             fault = f"No checkpoint could be written to {self.checkpoints.folder} ({error})."
             mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"
+            was_said, self._warned = self._warned, True
             if self.stop_unsaved:
                 raise UserError(
                     f"{fault} So training stopped after epoch {len(self.history)}, as asked; {self._kept} are in "
                     f"place. {mend}, and run this cell again."
                 ) from error
-            if not self._warned:
+            if not was_said:
                 print(f"\n{fault} Training goes on; if it is cut off, it resumes from an older one. {mend}.")
-            self._warned = True
 
     def _resume(self, epochs: int) -> None:
         """Put the newest checkpoint back: the last weights to train on from, or the best if training is over."""
@@ -209,7 +223,7 @@ class Training:
         self.history: list[Record] = []
         self.snapshots: list[np.ndarray] = []  # one an epoch, where they are asked for
         self.best_figure, self._warned = math.inf, False
-        self._unsaved: tuple[list[np.ndarray], dict] | None = None  # the last state, where it could not be written
+        self._unsaved: tuple[list[np.ndarray], dict] | None = None  # the last state, until it is written
         self._best = self._start[: len(self._weights)]  # before the first epoch is over: the untrained weights
 
 

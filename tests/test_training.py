@@ -1,5 +1,6 @@
 """A training that is stopped in any way goes on, and ends where one that was never stopped ends."""
 
+import contextlib
 import errno
 import math
 import os
@@ -315,6 +316,67 @@ def test_a_full_disk_stops_the_training_only_if_asked_to_and_it_goes_on_where_it
 
 def raise_full(*_):
     raise FULL
+
+
+# Checkpoints at longer intervals
+
+
+def saved_epochs(training):
+    """Have a training note the epochs at whose end it wrote a checkpoint."""
+    epochs, save = [], training.checkpoints.save
+    training.checkpoints.save = lambda number, *rest: epochs.append(number) or save(number, *rest)
+    return epochs
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (3, [3, 5]), (5, [5]), (9, [5])])
+def test_a_checkpoint_comes_after_so_many_epochs_and_after_the_last(tmp_path, every, expected):
+    training, validate = start(tmp_path, [5.0, 4.0, 3.0, 2.0, 1.0])
+    training = Training(training.model, tmp_path, {"seed": 1}, checkpoint_every=every)
+    epochs = saved_epochs(training)
+    training.fit(line_batches, 5, validate)
+    assert epochs == expected
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), math.nan])
+@pytest.mark.parametrize("is_new_process", [False, True])
+def test_a_stop_between_two_checkpoints_leaves_one_of_the_last_whole_epoch(tmp_path, stop, is_new_process):
+    """An interrupt, or a figure that is not finite, at the end of epoch 4; checkpoints come every 3 epochs."""
+    training, validate = start(tmp_path / "a", [1.0, 3.0, 2.0, stop, 4.0, 5.0])
+    training = Training(training.model, tmp_path / "a", {"seed": 1}, checkpoint_every=3)
+    epochs = saved_epochs(training)
+    for total, last in ((2, 2), (6, 3)):  # the first call ends after epoch 2, the second is broken off in epoch 4
+        with contextlib.suppress(UserError):
+            training.fit(line_batches, total, validate)
+        assert epochs[-1] == last == len(training.history)
+    if is_new_process:
+        model = line_model()
+        training, validate = Training(model, tmp_path / "a", {"seed": 1}), Validation(model, [4.0, 5.0])
+    training.fit(line_batches, 5, validate)
+    whole, reference = start(tmp_path / "b", [1.0, 3.0, 2.0, 4.0])
+    assert [record["epoch"] for record in training.history] == [1, 2, 3, 4, 5]
+    whole.fit(line_batches, 4, reference)
+    np.testing.assert_array_equal(validate.seen[-2], reference.seen[-1])
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, UserError])
+def test_a_stop_after_epochs_without_a_checkpoint_saves_the_last_of_them(tmp_path, stop):
+    def broken_off(epoch):
+        if epoch == 4 and stop is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return line_batches(epoch, bad_epoch=4)
+
+    training, validate = start(tmp_path, [4.0, 3.0, 2.0, 1.0])
+    training = Training(training.model, tmp_path, {"seed": 1}, checkpoint_every=3)
+    epochs = saved_epochs(training)
+    with contextlib.suppress(UserError):
+        training.fit(broken_off, 6, validate)
+    assert epochs == [3, 4] and len(training.checkpoints.load()[1]["history"]) == 4
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2", None])
+def test_an_interval_that_is_none_is_refused(tmp_path, every):
+    with pytest.raises(UserError, match="whole number of epochs, at least 1"):
+        Training(line_model(), tmp_path, {}, checkpoint_every=every)
 
 
 def test_the_choice_to_stop_is_an_argument(tmp_path):
