@@ -43,7 +43,7 @@ def test_there_is_a_report_even_if_pytest_could_not_begin(tmp_path):
 
 def test_the_tests_are_there_and_the_inputs_are_ten_thousand_or_more():
     assert all((soak.ROOT / test).is_file() for test in soak.TESTS)
-    text = (soak.ROOT / "tests" / "test_fuzz.py").read_text(encoding="utf-8")
-    loaders = text.count("    fuzz(") + 1  # the test of archives has two kinds
+    texts = [(soak.ROOT / test).read_text(encoding="utf-8") for test in soak.TESTS]
+    loaders = sum(text.count("    fuzz(") for text in texts) + 1  # the test of archives has two kinds
     assert loaders * int(soak.LONG["FUZZ_INPUTS"]) >= 10_000
     assert int(soak.LONG["SOAK_KILLS"]) == 20

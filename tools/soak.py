@@ -17,7 +17,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = ("tests/test_kills.py", "tests/test_fuzz.py")
+TESTS = (
+    "tests/test_kills.py",
+    *(f"tests/test_fuzz_{kind}.py" for kind in ("archives", "pictures", "texts", "weights")),
+)
 LONG = {"SOAK_KILLS": "20", "FUZZ_INPUTS": "1000"}  # for each loop, and for each of the twelve loaders
 SECONDS_A_TEST = 3_600
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "hypothesis")
