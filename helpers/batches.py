@@ -56,9 +56,10 @@ class PictureBatches:
         return untuned(rows.map(self._batch, num_parallel_calls=2, deterministic=True).prefetch(2))
 
     def _batch(self, rows: tf.Tensor, mirrored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.cast(self._at(rows), tf.float32) / 255
-        if self._flip:
+        batch = self._at(rows)
+        if self._flip:  # as long as they are bytes: a quarter of the memory to move
             batch = tf.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+        batch = tf.cast(batch, tf.float32) / 255
         return batch, batch
 
     def _at(self, rows: tf.Tensor) -> tf.Tensor:
