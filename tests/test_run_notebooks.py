@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.pages import Result, index_page, thumbnail
+from tools.pages import PEAK_LIMITS, Result, index_page, thumbnail
 from tools.run_notebooks import choose, main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +112,26 @@ def test_the_index_tells_what_its_pictures_show():
     result = Result("01_a", "A", "quick", thumbnail=("AAAA", 'ten "faces"'))
     page = index_page([result, Result("02_b", "B", "quick")])
     assert 'alt="ten &#34;faces&#34;" src="data:image/png;base64,AAAA"' in page and page.count("<img ") == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "gigabytes", "limit"),
+    [("smoke", 1.99, ""), ("smoke", 2.01, "2"), ("quick", 2.99, ""), ("quick", 3.01, "3"), ("full", 9, "")],
+)
+def test_memory_over_the_limit_of_the_profile_is_warned_of_on_the_index(profile, gigabytes, limit):
+    result = Result("01_a", "A", profile, peak_bytes=int(gigabytes * 2**30))
+    said = f"peak memory {gigabytes:.2f} GB is over the {limit} GB that a {profile} run may take" if limit else ""
+    assert result.warning == said
+    assert (f"Warning: {said}" in index_page([result])) == ("Warning" in index_page([result])) == bool(limit)
+
+
+def test_memory_over_the_limit_is_warned_of_below_the_table(write_notebook, run, monkeypatch, capsys):
+    write_notebook("01_small", "pass")
+    write_notebook("02_large", "held = bytearray(b'1') * 150_000_000")
+    monkeypatch.setitem(PEAK_LIMITS, "smoke", 0.15)  # GB: an idle kernel takes about 0.07
+    assert run() == 0
+    below = capsys.readouterr().out.rpartition("headline figure")[2]
+    assert re.findall(r"WARNING: (.*) 0\.\d\d GB is over the 0.15 GB", below) == ["02_large: peak memory"]
 
 
 def test_any_kernel_name_means_this_python(write_notebook, run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 NEEDS_KERNEL = (
     "<p><em>A control stands here. It needs a running kernel: open the notebook in JupyterLab to use it.</em></p>"
 )
+PEAK_LIMITS = {"smoke": 2, "quick": 3}  # GB (2**30 bytes) that a kernel may hold at most, by profile
 # nbconvert's page without the scripts that it would load from the internet.
 OFFLINE_PAGE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -41,6 +43,14 @@ class Result:
     def peak(self) -> str:
         """The kernel's peak memory in words, or a dash where it is not known."""
         return f"{self.peak_bytes / 2**30:.2f} GB" if self.peak_bytes else "-"
+
+    @property
+    def warning(self) -> str:
+        """A sentence where the kernel held more than its profile may, else nothing."""
+        limit = PEAK_LIMITS.get(self.profile, math.inf)
+        if self.peak_bytes <= limit * 2**30:
+            return ""
+        return f"peak memory {self.peak} is over the {limit} GB that a {self.profile} run may take"
 
 
 class MathRenderer(IPythonRenderer):
@@ -135,6 +145,7 @@ h2 { font-size: 1.1rem; margin: 0 } p { margin: 0.4rem 0 } .error { color: #a00 
 {% else %}<div class="empty"></div>{% endif %}
 <div class="text"><h2><a href="{{ result.name }}.html">{{ result.title }}</a></h2>
 {% if result.error %}<p class="error">Failed: {{ result.error }}</p>{% endif %}
+{% if result.warning %}<p class="error">Warning: {{ result.warning }}</p>{% endif %}
 {% if result.headline %}<p>{{ result.headline }}</p>{% endif %}
 <p class="small">{{ result.profile }} profile, {{ "%.1f" | format(result.minutes) }} min,
 peak memory {{ result.peak }}<br>

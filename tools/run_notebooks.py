@@ -50,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         page = index_page(all_results(options.build, options.notebooks))
         (options.build / "index.html").write_text(page, encoding="utf-8")
         print(table(results))
+        for result in results:
+            if result.warning:
+                print(f"\nWARNING: {result.name}: {result.warning}.")
         print(f"\nTo read: {options.build / 'index.html'}")
     return 130 if stopped else int(any(result.error for result in results))
 
