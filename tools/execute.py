@@ -117,6 +117,8 @@ class Kernel:
     def find(self, client: NotebookClient) -> None:
         if self.process is None and client.km.provisioner.pid:
             self.process = psutil.Process(client.km.provisioner.pid)
+            # The kernel has read it; if this process is killed nobody else would remove it from the temporary folder.
+            Path(client.km.connection_file).unlink(missing_ok=True)
 
     def sample(self) -> None:
         if self.process is not None:
