@@ -1,10 +1,12 @@
-"""Times the books' recipes and ours side by side and prints one table: `python -m bench --help`."""
+"""Times the books' recipes and ours side by side, prints one table and keeps it: `python -m bench --help`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import gc
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,12 +17,12 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 # isort: split
 import keras
 
-from bench import characters, dream, gan, style, vae, words
-from bench.measure import SMALL, Sizes, matmul_gflops, say
-from bench.report import Row, markdown
+from bench import characters, dream, gan, results, style, vae, words
+from bench.measure import SMALL, Sizes, machine, matmul_gflops, say, versions
+from bench.report import Measurement, Row, markdown
 from helpers.errors import UserError
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+FOLDER = Path(__file__).parent  # of results.json, and of RESULTS.md, which is written from it
 JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "sampling-128": lambda sizes: characters.sampling(sizes, width=128, goal="3,000"),
     "sampling-384": lambda sizes: characters.sampling(sizes, width=384, goal="1,500"),
@@ -40,31 +42,59 @@ JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the jobs asked for and print the table; return 0, 1 after an error, 130 after Ctrl-C (with what was done)."""
+    """Run the jobs asked for and print their table; return 0, 1 after an error, 130 after Ctrl-C.
+
+    With `--write` a job's figures are kept as soon as it is done. What fails or is interrupted keeps its old ones.
+    """
     options = parse(arguments)
-    rows: list[Row] = []
+    if options.write:
+        os.environ["NB_DATA"] = "real"  # it never falls back on a stand-in, whose figures would look like any other
+    names = options.only or ([] if options.table else list(JOBS))
+    measured: dict[str, Measurement] = {}
     status = 0
     try:
+        kept = kept_before(options)
         with contextlib.redirect_stdout(sys.stderr):
-            remark = (
-                f"\nA product of two 2,048 x 2,048 matrices runs at {matmul_gflops():.0f} GFLOP/s (float32) here.\n"
-            )
-            for name in options.only or JOBS:
-                say(name)
-                rows += JOBS[name](sizes_of(options))
-                keras.utils.clear_session()
-                gc.collect()
+            for name in names:
+                measured[name] = measure(name, sizes_of(options), options.note)
+                if options.write:
+                    kept |= {name: measured[name]}
+                    results.save(FOLDER / "results.json", kept)
+                    write_table(kept)
+        if options.table:
+            write_table(kept)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 1
+        status = 1
     except KeyboardInterrupt:
         status = 130
-    if rows:
-        report = markdown(rows) + remark
-        print(report)
-        if options.write and not status:
-            RESULTS.write_text(report, encoding="utf-8")
+    if measured:
+        print(markdown(measured, measured))
     return status
+
+
+def kept_before(options: argparse.Namespace) -> dict[str, Measurement]:
+    """Return what earlier runs kept, looked at before hours of measuring; only for all jobs it may be missing."""
+    path = FOLDER / "results.json"
+    if not (options.write or options.table) or (options.write and not options.only and not path.exists()):
+        return {}
+    return results.load(path)
+
+
+def measure(name: str, sizes: Sizes, note: str) -> Measurement:
+    """Run one job, the matrix product before it."""
+    matmul_gflops.cache_clear()
+    say(f"{name}: a product of matrices runs at {matmul_gflops():.0f} GFLOP/s")
+    rows = JOBS[name](sizes)
+    keras.utils.clear_session()
+    gc.collect()
+    today = datetime.date.today().isoformat()
+    repeats = max(1, *(len(row.ratios) for row in rows))
+    return Measurement(rows, today, machine(), versions(), matmul_gflops(), repeats, note)
+
+
+def write_table(kept: dict[str, Measurement]) -> None:
+    results.write_whole(FOLDER / "RESULTS.md", markdown(kept, JOBS))
 
 
 def sizes_of(options: argparse.Namespace) -> Sizes:
@@ -76,8 +106,11 @@ def sizes_of(options: argparse.Namespace) -> Sizes:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make.py bench", description="Time the books' recipes and ours.")
     parser.add_argument("--only", nargs="+", choices=JOBS, metavar="NAME", help=f"of {', '.join(JOBS)} (default: all)")
-    parser.add_argument("--write", action="store_true", help=f"also write the table to bench/{RESULTS.name}")
-    parser.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything runs")
+    keeping = parser.add_mutually_exclusive_group()
+    keeping.add_argument("--write", action="store_true", help="keep the figures in bench/results.json and RESULTS.md")
+    keeping.add_argument("--table", action="store_true", help="measure nothing, write RESULTS.md from results.json")
+    keeping.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything runs")
+    parser.add_argument("--note", default="", help="a sentence on the circumstances, kept with the figures")
     parser.add_argument("--repeats", type=int, help="of each timing (default 3)")
     parser.add_argument("--seconds", type=float, help="of training before the Transformers are scored (default 120)")
     parser.add_argument(
@@ -87,7 +120,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="of the book's seconds that our character model may take, tried in turn until it has the book's loss",
     )
     parser.add_argument("--character-batch", type=int, help="windows in our batch of characters (default 32)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.table and options.only:
+        parser.error("--table measures nothing, so leave out --only")
+    if options.write and os.environ.get("NB_DATA") == "standin":
+        parser.error("figures of stand-ins are not kept: leave out --write, or NB_DATA")
+    return options
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def sampling(sizes: Sizes, width: int, goal: str) -> list[Row]:
     rates = interleaved_rates((book_writes, counts[0]), (we_write, counts[1]), sizes.repeats)
     flop = 2 * recipes.WINDOW * multiply_adds(book), 2 * multiply_adds(model)
     remark = f"arithmetic a character: {flop[0] / 1e6:.1f} MFLOP (60 steps) and {flop[1] / 1e6:.2f} MFLOP (one step)."
-    return [rate_row(f"characters sampled, LSTM({width})", "per second", *rates, goal, [remark])]
+    return [rate_row(f"characters sampled, LSTM({width})", "per second", *rates, goal, [remark], flop)]
 
 
 def training(sizes: Sizes) -> list[Row]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -145,9 +149,30 @@ def multiply_adds(model: keras.Model, tied: int = 0) -> int:
     return tied + sum(int(np.prod(weight.shape)) for weight in model.weights if weight.path.endswith("kernel"))
 
 
+@functools.cache
 def matmul_gflops(size: int = 2_048, repeats: int = 10) -> float:
-    """Return the best GFLOP/s of a float32 matrix product on this machine."""
+    """Return the best GFLOP/s of a float32 matrix product on this machine, measured at the first call in a job."""
     a, b = tf.random.normal((size, size), seed=1), tf.random.normal((size, size), seed=2)
     product = tf.function(lambda a, b: tf.reduce_sum(tf.matmul(a, b)))
     float(product(a, b))
     return 2 * size**3 / min(seconds_of(lambda: float(product(a, b))) for _ in range(repeats)) / 1e9
+
+
+def machine() -> str:
+    """Return what it is measured on, in words."""
+    graphics = len(tf.config.list_physical_devices("GPU"))
+    extra = f", {graphics} GPU" if graphics else ""
+    return f"{os.cpu_count()} cores, {_processor()}{extra}"
+
+
+def versions() -> str:
+    """Return what it is measured with, in words."""
+    return f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,85 +1,140 @@
-"""The table: a row a job, then remarks, the machine and the versions, as Markdown."""
+"""The table: a row of figures for each comparison, then remarks and the circumstances of each run, as Markdown."""
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import statistics
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import keras
-import tensorflow as tf
+HEADS = "job", "the book's recipe", "ours", "ratio", "goal", "arithmetic limit", "measured"
+INTRODUCTION = """\
+Written by `make bench ARGS=--write` from `results.json`, which it keeps; edit neither by hand. The recipe and ours ran
+in turn, on the same machine and data.
+
+A ratio is the median of the repeats, the least and the largest in brackets. The arithmetic limit is what ours would
+reach, per second, if all of its arithmetic ran as fast as a product of two 2,048 x 2,048 matrices (float32) did in that
+run. It is left out where the operations were not counted or the product was not timed.
+"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Both figures are in `unit`; `remarks` go under the table."""
+    """One line of the table.
+
+    Attributes:
+        job: what was compared, in words.
+        unit: of both figures: "per second" (more is better), or "s", "nats", "KID", "GB" (less is better).
+        recipe, ours: the figures.
+        ratios: one a repeat, above 1 where ours is better; empty: the difference is shown.
+        goal: what ours was to reach, in words.
+        is_reached: False: `ours` is what was spent without getting there.
+        remarks: sentences for below the table.
+        operations: floating-point operations behind one of what is counted per second, the recipe's and ours; empty
+            where they are not known.
+    """
 
     job: str
     unit: str
     recipe: float
     ours: float
-    ratios: tuple[float, ...] = ()  # one a repeat, above 1 where ours is better; empty: the difference is shown
+    ratios: tuple[float, ...] = ()
     goal: str = ""
-    is_reached: bool = True  # False: `ours` is what was spent without getting there
+    is_reached: bool = True
     remarks: list[str] = field(default_factory=list)
+    operations: tuple[float, ...] = ()
 
 
-def rate_row(job: str, unit: str, recipe: list[float], ours: list[float], goal: str, remarks: list[str]) -> Row:
+@dataclass(frozen=True)
+class Measurement:
+    """What one run of a job gave, and under what circumstances.
+
+    Attributes:
+        rows: of the table.
+        date: of the run, as in 2026-11-21.
+        machine, versions: in words.
+        gflops: of a product of two matrices in that run (1e9 operations a second), or None if it was not noted.
+        repeats: of its timings, or None if it was not noted.
+        note: what else is to be said of the circumstances; "" for nothing.
+    """
+
+    rows: list[Row]
+    date: str
+    machine: str
+    versions: str
+    gflops: float | None = None
+    repeats: int | None = None
+    note: str = ""
+
+
+def rate_row(
+    job: str,
+    unit: str,
+    recipe: list[float],
+    ours: list[float],
+    goal: str,
+    remarks: list[str],
+    operations: tuple[float, ...] = (),
+) -> Row:
     """Return the row of a comparison of rates: medians, and the ratio of each pair of repeats."""
     ratios = tuple(b / a for a, b in zip(recipe, ours, strict=True))
-    return Row(job, unit, statistics.median(recipe), statistics.median(ours), ratios, goal, remarks=remarks)
+    medians = statistics.median(recipe), statistics.median(ours)
+    return Row(job, unit, *medians, ratios, goal, remarks=remarks, operations=operations)
 
 
-def markdown(rows: list[Row], title: str = "Benchmarks") -> str:
-    """Return the whole report."""
-    lines = [f"# {title}", "", "| job | the book's recipe | ours | ratio | goal |", "|---|--:|--:|--:|--:|"]
-    lines += [
-        f"| {row.job} | {_figure(row.recipe, row.unit)} | {_ours(row)} | {_ratio(row)} | {row.goal} |" for row in rows
-    ]
-    lines += ["", "A ratio is the median of the repeats, the least and the largest in brackets.", ""]
-    lines += [f"- {row.job}: {remark}" for row in rows for remark in row.remarks]
-    return "\n".join([*lines, "", *machine(), ""])
+def markdown(measured: Mapping[str, Measurement], jobs: Iterable[str]) -> str:
+    """Return the whole report.
+
+    Args:
+        measured: by the job's name on the command line.
+        jobs: all names, in the order of the table; those that were never measured are named at the end.
+    """
+    jobs = list(jobs)
+    known = {name: measured[name] for name in jobs if name in measured}
+    lines = ["# Benchmarks", "", *INTRODUCTION.splitlines(), "", _line(HEADS), "|---|--:|--:|--:|--:|--:|---|"]
+    lines += [_line(_cells(row, run)) for run in known.values() for row in run.rows]
+    lines += ["", *(f"- {row.job}: {text}" for run in known.values() for row in run.rows for text in row.remarks)]
+    lines += ["", "The runs, by the names that `--only` takes:", "", *_circumstances(known)]
+    if missing := [name for name in jobs if name not in measured]:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    return "\n".join([*lines, ""])
 
 
-def _ours(row: Row) -> str:
-    return _figure(row.ours, row.unit) if row.is_reached else f"not reached in {_figure(row.ours, row.unit)}"
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(row: Row, run: Measurement) -> tuple[str, ...]:
+    ours = _figure(row.ours, row.unit)
+    limit = _short(run.gflops * 1e9 / row.operations[1]) if run.gflops and row.operations else ""
+    reached = ours if row.is_reached else f"not reached in {ours}"
+    return row.job, _figure(row.recipe, row.unit), reached, _ratio(row), row.goal, limit, run.date
 
 
 def _ratio(row: Row) -> str:
     if not row.is_reached:
         return "-"
     if not row.ratios:
-        return f"{row.ours - row.recipe:+.3f} {row.unit}"
-    spread = f" ({_short(min(row.ratios))}-{_short(max(row.ratios))})" if len(row.ratios) > 1 else ""
-    return f"**{_short(statistics.median(row.ratios))}**{spread}"
+        return f"{row.ours - row.recipe:+.3f} {row.unit} (one run)"
+    least, largest = _short(min(row.ratios)), _short(max(row.ratios))
+    spread = f"{least}-{largest}" if len(row.ratios) > 1 else "one run"
+    return f"**{_short(statistics.median(row.ratios))}** ({spread})"
+
+
+def _circumstances(measured: Mapping[str, Measurement]) -> list[str]:
+    """Return a line for all jobs that were measured under the same circumstances."""
+    lines: dict[str, list[str]] = {}
+    for name, run in measured.items():
+        product = f"{run.gflops:.0f} GFLOP/s" if run.gflops else "not noted"
+        repeats = run.repeats or "number not noted"
+        note = f" {run.note}" if run.note else ""
+        said = f"{run.date}; {run.machine}; {run.versions}; product of matrices: {product}; repeats: {repeats}.{note}"
+        lines.setdefault(said, []).append(name)
+    return [f"- {', '.join(names)}: {said}" for said, names in lines.items()]
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:.3f} {unit}" if unit.startswith("nats") else f"{_short(value)} {unit}"
+    return f"{value:.3f} {unit}" if unit in ("nats", "KID") else f"{_short(value)} {unit}"
 
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def machine() -> list[str]:
-    """Return lines that say what it was measured on, and when."""
-    versions = f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
-    graphics = len(tf.config.list_physical_devices("GPU"))
-    extra = f", {graphics} GPU" if graphics else ""
-    return [
-        f"Machine: {os.cpu_count()} cores, {_processor()}{extra}.",
-        f"Versions: {versions}.",
-        f"Date: {datetime.date.today().isoformat()}.",
-    ]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

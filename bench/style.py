@@ -98,7 +98,30 @@ def step(sizes: Sizes) -> list[Row]:
     rates = interleaved_rates((task.recipe_step, 1), (task.our_step, 1), 3 * sizes.repeats)
     remark = f"the same loss both ways: {losses[0]:.6g} and {losses[1]:.6g}, with {task.network.name}."
     height, width, _ = task.content.shape
-    return [rate_row(f"style transfer, steps at {height}x{width}", "per second", *rates, "2.4", [remark])]
+    forward = [convolutions(task.network, height, width, whole) for whole in (True, False)]
+    flop = 3 * 2 * forward[0], 2 * forward[1]  # to a gradient for the picture is as far back as it was forward
+    notes = [remark, f"the convolutions of a step: {flop[0] / 1e9:.3g} and {flop[1] / 1e9:.3g} GFLOP."]
+    job = f"style transfer, steps at equal loss, {task.network.name}, {height}x{width}"
+    return [rate_row(job, "per second", *rates, "2.4", notes, flop)]
+
+
+def convolutions(network: backbones.Backbone, height: int, width: int, whole: bool) -> float:
+    """Return the floating-point operations of a picture's way through the convolutions of a network without branches.
+
+    Args:
+        network: VGG, say.
+        height, width: of the picture, in pixels.
+        whole: through all layers, as the recipe goes; otherwise as far as the last layer that the losses look at.
+    """
+    used, shape, total = {*network.presets.style, network.presets.content}, (1, height, width, 3), 0.0
+    for layer in network.model.layers[1:]:
+        shape = layer.compute_output_shape(shape)
+        if isinstance(layer, keras.layers.Conv2D):
+            total += 2.0 * np.prod(layer.kernel.shape) * shape[1] * shape[2]
+        used.discard(layer.name)
+        if not used and not whole:
+            break
+    return total
 
 
 class Race:

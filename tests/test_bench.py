@@ -1,17 +1,25 @@
 """The benchmarks run at their smallest size, the recipes do what they are said to, and both sides are scored alike."""
 
+import dataclasses
+import datetime
+import functools
+import json
+import os
+
 import keras
 import numpy as np
 import pytest
 
-from bench import recipes, report, words
-from bench.__main__ import JOBS, main
+import bench.__main__ as command
+from bench import recipes, report, results, words
+from bench.__main__ import JOBS
 from bench.measure import SMALL, interleaved_rates, warm_up
 from helpers import metrics, text
+from helpers.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def results():
+def small_runs():
     """Each job's rows at the smallest size, and what the two scorers were called with."""
     scored: dict[str, list] = {"characters": [], "words": []}
     nats_per_symbol, score = metrics.nats_per_symbol, words.Task.score
@@ -23,16 +31,16 @@ def results():
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_every_job_gives_finite_positive_figures(results, name):
-    rows = results[0][name]
+def test_every_job_gives_finite_positive_figures(small_runs, name):
+    rows = small_runs[0][name]
     assert rows
     for row in rows:
-        figures = np.array([row.recipe, row.ours, *row.ratios])
+        figures = np.array([row.recipe, row.ours, *row.ratios, *row.operations])
         assert np.isfinite(figures).all() and (figures > 0).all(), row
 
 
-def test_both_sides_are_scored_by_one_function_on_the_same_positions(results):
-    scored = results[1]
+def test_both_sides_are_scored_by_one_function_on_the_same_positions(small_runs):
+    scored = small_runs[1]
     assert len(scored["characters"]) >= 2 and len(scored["words"]) == 2
     assert all(np.array_equal(targets, scored["characters"][0]) for targets in scored["characters"])
 
@@ -94,21 +102,170 @@ def test_actions_are_timed_in_turn():
     assert all(len(found) == 2 and min(found) > 0 for found in rates)
 
 
-def test_table_shows_medians_spread_and_what_was_not_reached():
-    fast = report.rate_row("speed", "per second", [10, 10, 10], [3_000, 1_000, 2_000], "150", ["a remark."])
-    slow = report.Row("time", "s", 100.0, 99.0, is_reached=False)
-    loss = report.Row("loss", "nats", 2.0, 1.5)
-    page = report.markdown([fast, slow, loss])
-    assert "| speed | 10.0 per second | 2,000 per second | **200** (100-300) | 150 |" in page
-    assert "not reached in 99.0 s" in page and "-0.500 nats" in page
-    assert "- speed: a remark." in page and f"Keras {keras.__version__}" in page
+FAST = report.rate_row("speed", "per second", [10, 10, 10], [3_000, 1_000, 2_000], "150", ["a remark."], (9e6, 2e6))
+SLOW = report.Row("time", "s", 100.0, 99.0, is_reached=False)
+LOSS = report.Row("loss", "nats", 2.0, 1.5)
+ONCE = report.Row("seconds", "s", 30.0, 2.0, (15.0,))
+
+
+def measured(*rows, date="2020-01-02", **details):
+    return report.Measurement(list(rows), date, "two cores", "Keras 3", **details)
+
+
+def test_table_shows_medians_spread_limit_and_what_was_not_reached():
+    page = report.markdown({"a": measured(FAST, gflops=20.0), "b": measured(SLOW, LOSS, ONCE)}, ["a", "b", "c"])
+    row = "| speed | 10.0 per second | 2,000 per second | **200** (100-300) | 150 | 10,000 | 2020-01-02 |"
+    assert row in page.splitlines()  # 20 GFLOP/s allow 10,000 times 2 MFLOP
+    assert "not reached in 99.0 s | - |" in page and "| -0.500 nats (one run) |" in page
+    assert "| **15.0** (one run) |" in page and "- speed: a remark." in page and "Not measured yet: c." in page
+
+
+def test_table_says_once_for_all_runs_that_are_alike_when_and_on_what_they_were():
+    alike = measured(FAST, gflops=20.0, repeats=3, note="Alone.")
+    runs = {"a": alike, "b": measured(SLOW, date="2021-03-04"), "c": alike}
+    page = report.markdown(runs, runs)
+    assert "- a, c: 2020-01-02; two cores; Keras 3; product of matrices: 20 GFLOP/s; repeats: 3. Alone." in page
+    assert "- b: 2021-03-04; two cores; Keras 3; product of matrices: not noted; repeats: number not noted." in page
+    assert "Not measured" not in page
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for the results, that of the day before in it, and jobs that give at once what the test says."""
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(command, "matmul_gflops", functools.cache(lambda: 123.0))
+    monkeypatch.setenv("NB_DATA", "auto")
+    for name in list(JOBS):
+        monkeypatch.delitem(JOBS, name)
+    for name, rows in (("one", [FAST]), ("two", [SLOW, LOSS]), ("three", [ONCE])):
+        monkeypatch.setitem(JOBS, name, lambda sizes, rows=rows: rows)
+    results.save(tmp_path / "results.json", {name: measured(LOSS, note=f"Old {name}.") for name in ("one", "two")})
+    command.main(["--table"])
+    return tmp_path
+
+
+def everything(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_measurements_are_read_as_they_were_written(tmp_path):
+    runs = {"a": measured(FAST, SLOW, gflops=20.5, repeats=3, note="Ünter Last."), "b": measured(LOSS, ONCE)}
+    results.save(tmp_path / "results.json", runs)
+    assert results.load(tmp_path / "results.json") == runs
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_jobs_measured_again_replace_their_own_entries_only(folder):
+    assert command.main(["--write", "--only", "three", "one", "--note", "New."]) == 0
+    kept = results.load(folder / "results.json")
+    assert kept["two"] == measured(LOSS, note="Old two.")
+    assert kept["one"].rows == [FAST] and kept["three"].rows == [ONCE]
+    today = datetime.date.today().isoformat()
+    for name, repeats in (("one", 3), ("three", 1)):
+        assert kept[name].note == "New." and kept[name].gflops == 123.0 and kept[name].repeats == repeats
+        assert kept[name].date == today and f"Keras {keras.__version__}" in kept[name].versions
+        assert "cores" in kept[name].machine
+    page = (folder / "RESULTS.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    assert [row.split(" | ")[-1] for row in rows] == [f"{today} |", "2020-01-02 |", f"{today} |"]  # in the jobs' order
+
+
+@pytest.mark.parametrize(("failure", "status"), [(KeyboardInterrupt(), 130), (UserError("no data"), 1)])
+def test_a_job_that_does_not_end_keeps_its_entry_and_those_before_it_are_kept(folder, monkeypatch, failure, status):
+    def breaks(sizes):
+        raise failure
+
+    monkeypatch.setitem(JOBS, "two", breaks)
+    assert command.main(["--write"]) == status
+    kept = results.load(folder / "results.json")
+    assert kept["one"].rows == [FAST] and kept["two"] == measured(LOSS, note="Old two.") and "three" not in kept
+    assert (folder / "RESULTS.md").read_text(encoding="utf-8") == report.markdown(kept, JOBS)
+
+
+def test_a_figure_that_is_no_number_is_not_kept(folder, monkeypatch, capsys):
+    before = everything(folder)
+    monkeypatch.setitem(JOBS, "one", lambda sizes: [report.Row("memory", "GB", float("nan"), 1.0)])
+    assert command.main(["--write", "--only", "one"]) == 1
+    assert "one gave a figure that is no number (memory)" in capsys.readouterr().err
+    assert everything(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "data"), [(["--small", "--write"], "auto"), (["--write"], "standin"), (["--table", "--only", "one"], "")]
+)
+def test_what_may_not_be_kept_is_refused_before_anything_is_measured(folder, monkeypatch, capsys, given, data):
+    before = everything(folder)
+    monkeypatch.setenv("NB_DATA", data)
+    monkeypatch.setattr(command, "measure", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(SystemExit):
+        command.main(given)
+    assert "not allowed with" in (said := capsys.readouterr().err) or "leave out" in said
+    assert everything(folder) == before
+
+
+def test_without_write_nothing_is_kept(folder):
+    before = everything(folder)
+    assert command.main([]) == command.main(["--small"]) == 0
+    assert everything(folder) == before
+
+
+def test_what_is_kept_is_measured_on_real_data_only(folder, monkeypatch):
+    seen = []
+    monkeypatch.setitem(JOBS, "one", lambda sizes: seen.append(os.environ["NB_DATA"]) or [FAST])
+    assert command.main(["--only", "one"]) == command.main(["--write", "--only", "one"]) == 0
+    assert seen == ["auto", "real"]
+
+
+GOOD = '{"one": %s}' % json.dumps(dataclasses.asdict(measured(FAST)))  # noqa: UP031 - braces
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "is missing"),
+        ("", "is damaged"),
+        ("[1]", "is damaged"),
+        ('{"one": 1}', "is damaged"),
+        ('{"one": {}}', "one: Measurement with other fields: date"),
+        (GOOD.replace('"goal"', '"gaol"'), "one: Row with other fields: gaol, goal"),
+        (GOOD.replace("10.0", '"10"').replace('"recipe": 10', '"recipe": "10"'), "one: recipe is '10'"),
+        (GOOD.replace('"remarks": ["a remark."]', '"remarks": "a remark."'), "one: remarks is 'a remark.'"),
+        (GOOD.replace("9000000.0", "true"), "one: operations is"),
+        (GOOD.replace("9000000.0", "NaN"), "NaN is no figure"),
+    ],
+)
+def test_results_that_cannot_be_read_stop_before_anything_is_measured(folder, monkeypatch, capsys, content, says):
+    path = folder / "results.json"
+    path.unlink()
+    if content is not None:
+        assert content != GOOD
+        path.write_text(content, encoding="utf-8")
+    before = everything(folder)
+    monkeypatch.setattr(command, "measure", lambda *_: pytest.fail("it was measured"))
+    for given in (["--write", "--only", "one"], ["--table"]):
+        assert command.main(given) == 1
+        said = capsys.readouterr().err
+        assert says in said and "other jobs' figures would be lost" in said and "git checkout" in said
+    assert everything(folder) == before
+
+
+def test_all_jobs_may_be_measured_where_there_are_no_results(folder):
+    (folder / "results.json").unlink()
+    assert command.main(["--write"]) == 0
+    assert list(results.load(folder / "results.json")) == ["one", "two", "three"]
+
+
+def test_committed_table_is_what_the_command_writes_from_the_committed_results():
+    kept = results.load(command.FOLDER / "results.json")
+    assert (command.FOLDER / "RESULTS.md").read_text(encoding="utf-8") == report.markdown(kept, JOBS)
+    assert set(kept) <= set(JOBS)
 
 
 def test_command_prints_one_table_and_refuses_unknown_names(capsys, monkeypatch):
     monkeypatch.setitem(JOBS, "word-loss", lambda sizes: [report.Row("job", "s", 2.0, 1.0, (2.0,))])
-    assert main(["--small", "--only", "word-loss"]) == 0
+    assert command.main(["--small", "--only", "word-loss"]) == 0
     printed = capsys.readouterr()
-    assert printed.out.count("|---|") == 1 and "GFLOP/s" in printed.out and "word-loss" in printed.err
+    assert printed.out.count("|---|--:") == 1 and "GFLOP/s" in printed.out and "word-loss" in printed.err
     with pytest.raises(SystemExit):
-        main(["--only", "nothing"])
+        command.main(["--only", "nothing"])
     assert "nothing" in capsys.readouterr().err
