@@ -2,17 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import ipywidgets
+import keras
 import numpy as np
 import tensorflow as tf
 from IPython.display import Image, Markdown, display
 from tqdm import tqdm
 
+from helpers.checkpoints import assign, values_of
 from helpers.errors import UserError
-from helpers.images import png_bytes
+from helpers.images import png_bytes, to_uint8
 from helpers.plotting import contact_sheet, curves, picture, picture_strip
+from helpers.resuming import SECONDS, Saved
 
 SECONDS_BETWEEN_LINES = 0.5
 
@@ -28,10 +32,14 @@ class Descent:
     (the kernel's interrupt, a loss that is NaN or infinite) ends the context, and no more: one printed line
     says so, and `picture` is the best so far.
 
+    With `checkpoints` it goes on when it is run again, after a kill too: in a loop over `steps`, where a Keras
+    optimiser takes them, exactly where it was; in a loop over `rounds`, for an optimiser whose memory cannot be had
+    (SciPy's L-BFGS), from the best picture, and the optimiser begins to learn the curvature anew.
+
     Attributes:
         picture: float32 `(height, width, 3)`: of the evaluations at the last size, the one with the least loss.
         history: a record for each evaluation: `seconds`, `total` and the other losses, as numbers.
-        stages: evaluation → picture, some `keep` of them from the first to the last.
+        stages: evaluation → picture in [0, 1], rounded to 256 values, some `keep` of them from first to last.
         is_complete: False once something has ended it early.
     """
 
@@ -42,6 +50,9 @@ class Descent:
         name: str = "painting",
         report: Callable[..., None] | None = None,
         keep: int = 24,
+        checkpoints: Path | None = None,
+        settings: object = (),
+        seconds: float = SECONDS,
     ) -> None:
         """Prepare to follow about `evaluations` evaluations that begin at `start` `(height, width, 3)`.
 
@@ -51,6 +62,13 @@ class Descent:
             name: what the progress line calls it.
             report: called as `report(text, fraction, picture=)` instead of showing a progress line.
             keep: about how many stages are kept.
+            checkpoints: the folder that they go to; None writes none.
+            settings: whatever else makes the picture what it is, such as pictures, weights and the loss; a descent
+                with other settings, another start or other `evaluations` has other checkpoints.
+            seconds: from one checkpoint to the next; a kill costs the evaluations since the last one.
+
+        Raises:
+            UserError: `seconds` is below 0 or no number.
         """
         self.picture, self.best = np.asarray(start, np.float32), math.inf
         self.evaluations, self.name = evaluations, name
@@ -58,13 +76,45 @@ class Descent:
         self.stages: dict[int, np.ndarray] = {}
         self.is_complete = True
         self._every = max(1, evaluations // keep)
-        self._latest = self.picture
+        self._round, self._begun, self._was_done = 0, 0, False
+        # What `steps` has at hand after a whole step, and at which evaluation; None without it.
+        self._variables, self._whole = None, 0
         self._line = None if report else _Line(evaluations, name)
         self._report = report or (lambda text, fraction, picture: self._line.show(len(self.history), text))
+        self._saved = Saved(checkpoints, [start, evaluations, settings], seconds)
+        self._resume()
 
     def __enter__(self) -> "Descent":
-        self._started = time.perf_counter()
+        self._started = time.perf_counter() - (self.history[-1]["seconds"] if self.history else 0.0)
         return self
+
+    def rounds(self, items: Iterable, evaluations: int) -> Iterator[tuple[object, int]]:
+        """Yield the items, one for each round, and how many of its `evaluations` are left.
+
+        What was done before a kill is left out: begin each round at `picture`, which is the best one then.
+        """
+        for number, item in enumerate(items):
+            if number > self._round:
+                self._round, self._begun = number, len(self.history)
+            left = self._begun + evaluations - len(self.history)
+            if number == self._round and left > 0 and not self._was_done:
+                yield item, left
+
+    def steps(self, count: int, picture: keras.Variable, optimizer: keras.Optimizer) -> Iterator[int]:
+        """Yield the numbers of the steps that are left of `count`, from 0; in each, `note` and apply a gradient.
+
+        Before the first one, picture and optimiser are put back to where they were when they were kept.
+        """
+        optimizer.build([picture])
+        variables = [picture, *optimizer.variables]
+        if self._variables:
+            assign(variables, self._variables, self._saved.folder)
+        self._variables = self._variables or []
+        for number in range(len(self.history), count):
+            yield number
+            if self._saved.folder:
+                self._variables, self._whole = values_of(variables), len(self.history)
+                self._save()
 
     def note(self, picture: np.ndarray, losses: Mapping[str, float]) -> None:
         """Record one evaluation: the picture, and its losses by name, `total` among them."""
@@ -73,19 +123,25 @@ class Descent:
         if not all(map(math.isfinite, values.values())) or not np.isfinite(picture).all():
             raise _NotFinite
         self.history.append({"seconds": time.perf_counter() - self._started, **values})
-        self._latest = picture
         if values["total"] < self.best or picture.shape != self.picture.shape:
             self.picture, self.best = picture, values["total"]
         if (len(self.history) - 1) % self._every == 0:
-            self.stages[len(self.history)] = picture
+            self._keep_stage(picture)
+        if self._variables is None:
+            self._whole = len(self.history)
+            self._save()
         fraction = min(1.0, len(self.history) / self.evaluations)
         self._report(f"{self.name}: loss {values['total']:.4g}", fraction, picture=picture)
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> bool:
+        if kind is KeyboardInterrupt:  # before the last stage, which is not the last once it goes on
+            self._save(at_once=True)
         if self.history:
-            self.stages[len(self.history)] = self.picture
+            self._keep_stage(self.picture)
         if self._line:
             self._line.show(len(self.history), self._summary(), at_once=True)
+        if kind is None and not self._was_done:
+            self._save(at_once=True, is_done=True)
         if kind is not None and issubclass(kind, _NotFinite | KeyboardInterrupt):
             self.is_complete = False
             print(f"{self._reason(kind)} The best picture so far is kept ({len(self.history)} evaluations).")
@@ -99,6 +155,33 @@ class Descent:
 
     def _summary(self) -> str:
         return f"{self.name}: loss {self.history[0]['total']:.4g} → {self.best:.4g}" if self.history else self.name
+
+    def _keep_stage(self, picture: np.ndarray) -> None:
+        self.stages[len(self.history)] = to_uint8(picture) / np.float32(255)
+
+    def _save(self, at_once: bool = False, is_done: bool = False) -> None:
+        def state():
+            stages = [to_uint8(stage) for stage in self.stages.values()]
+            where = {"round": self._round, "begun": self._begun, "is_done": is_done}
+            figures = {"history": self.history[: self._whole], "best": self.best, "stages": [*self.stages]}
+            return [self.picture, *stages, *(self._variables or [])], {**where, **figures}
+
+        if self._whole:
+            self._saved.keep(self._whole, state, at_once)
+
+    def _resume(self) -> None:
+        """Put back what a descent of these settings had come to."""
+        if (found := self._saved.load()) is None:
+            return
+        [self.picture, *rest], state = found
+        numbers, pixels = state["stages"], rest[: len(state["stages"])]
+        self.stages = {number: one / np.float32(255) for number, one in zip(numbers, pixels, strict=True)}
+        self._variables = rest[len(numbers) :] or None
+        self.history, self.best, self._whole = state["history"], state["best"], len(state["history"])
+        self._round, self._begun, self._was_done = state["round"], state["begun"], state["is_done"]
+        way = "where it was" if self._variables else "the best picture; the optimiser learns the curvature anew"
+        rest = "there is nothing left to do" if self._was_done else f"going on from {way}"
+        self._saved.tell(f"{self._whole} evaluations of {self.name} ({self.history[-1]['seconds']:.0f} s)", rest)
 
     def curve(
         self, name: str = "total", over: str = "seconds", lowest: bool = False

@@ -1,7 +1,12 @@
 """A descent keeps the best picture and its record, says why it ended early, and shows its stages under a slider."""
 
+import contextlib
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from scipy.optimize import minimize
 
 from helpers import backbones, images
 from helpers.descent import Descent, StageSlider, chart, loss_table, strip
@@ -83,6 +88,148 @@ def test_a_report_that_stops_is_an_interrupt(capsys):
 
     descent = run([0.4, 0.2], report=stop)
     assert not descent.is_complete and len(descent.history) == 1 and descent.picture.max() == np.float32(0.4)
+
+
+# Going on after a stop
+
+TARGET = np.random.default_rng(0).uniform(0.2, 0.8, START.shape).astype(np.float32)
+STRETCH = np.random.default_rng(1).uniform(1, 9, START.shape).astype(np.float32)
+
+
+class Ends:
+    """A descent's report that raises an error at one evaluation; it counts those that went well."""
+
+    def __init__(self, at=0, error=None):
+        self.at, self.calls, self.error = at, 0, error
+
+    def __call__(self, text, fraction, picture):
+        if self.calls + 1 == self.at:
+            raise self.error
+        self.calls += 1
+
+
+def follow(folder, optimizer, ends=None, count=9, seconds=0.0, settings=1):
+    """Follow the gradient of a stretched bowl with a Keras optimiser, as notebook 03 does; return the descent."""
+    picture, report = keras.Variable(START), ends or Ends()
+    options = {"checkpoints": folder, "settings": settings, "seconds": seconds, "keep": 4}
+    with Descent(START, count, report=report, **options) as descent:
+        for _ in descent.steps(count, picture, optimizer):
+            away = STRETCH * (tf.convert_to_tensor(picture) - TARGET)
+            descent.note(picture.numpy(), {"total": tf.reduce_sum(away**2)})
+            optimizer.apply([2 * STRETCH * away], [picture])
+    return descent, picture.numpy(), [variable.numpy() for variable in optimizer.variables]
+
+
+def came_to(descent):
+    """Return all that a descent has come to, but for the seconds."""
+    totals = [record["total"] for record in descent.history]
+    stages = {number: stage.tobytes() for number, stage in descent.stages.items()}
+    return totals, descent.best, descent.picture.tobytes(), stages
+
+
+OPTIMIZERS = {
+    "SGD": lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.005, 3, 0.5), momentum=0.9),
+    "Adam": lambda: keras.optimizers.Adam(0.05),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(("error", "seconds"), [(KeyboardInterrupt(), 1000), (ZeroDivisionError(), 0)])
+@pytest.mark.parametrize("at", [1, 2, 5, 9])
+def test_steps_of_an_optimiser_go_on_as_if_never_stopped(tmp_path, capsys, name, error, seconds, at):
+    """Interrupted, or ended by what writes no checkpoint any more, as a kill does."""
+    build = OPTIMIZERS[name]
+    whole, last, slots = follow(None, build())
+    if isinstance(error, KeyboardInterrupt):
+        assert not follow(tmp_path, build(), Ends(at, error), seconds=seconds)[0].is_complete
+    else:
+        with pytest.raises(ZeroDivisionError):
+            follow(tmp_path, build(), Ends(at, error), seconds=seconds)
+    counted = Ends()
+    descent, again, variables = follow(tmp_path, build(), counted, seconds=seconds)
+    assert came_to(descent) == came_to(whole) and descent.is_complete
+    np.testing.assert_array_equal(again, last)
+    for ours, theirs in zip(variables, slots, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert counted.calls == 9 - (at - 1)
+    assert (f"Found {at - 1} evaluations" in capsys.readouterr().out) == (at > 1)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_finished_descent_is_found_and_nothing_is_done(tmp_path, capsys, name):
+    first = follow(tmp_path, OPTIMIZERS[name]())
+    counted = Ends()
+    again = follow(tmp_path, OPTIMIZERS[name](), counted)
+    assert came_to(again[0]) == came_to(first[0]) and counted.calls == 0
+    np.testing.assert_array_equal(again[1], first[1])
+    assert again[0].history == first[0].history  # the seconds, too
+    assert "Found 9 evaluations" in (said := capsys.readouterr().out) and "nothing left to do" in said
+
+
+def test_other_settings_and_another_start_are_other_descents(tmp_path, capsys):
+    build = OPTIMIZERS["SGD"]
+    follow(tmp_path, build(), settings={"style": 1.0})
+    follow(tmp_path, build(), settings={"style": 1.1})
+    follow(tmp_path, build(), settings={"style": 1.0}, count=8)
+    Descent(START + 0.1, 9, settings={"style": 1.0}, checkpoints=tmp_path)
+    assert "Found" not in capsys.readouterr().out
+    Descent(START, 9, settings={"style": 1.0}, checkpoints=tmp_path)
+    assert "Found 9 evaluations of painting" in capsys.readouterr().out
+
+
+def minimise_in_rounds(folder, ends=None, seconds=0.0):
+    """Minimise the bowl by L-BFGS in two sizes, as notebook 03 does.
+
+    Returns the descent, a list of each round's (step, evaluations left, picture at its begin), and of each
+    evaluation's (step, total).
+    """
+    began, seen = [], []
+    with Descent(START[::2, ::2], 12, report=ends or Ends(), checkpoints=folder, seconds=seconds) as descent:
+        for step, left in descent.rounds((2, 1), 6):
+            target, stretch = TARGET[::step, ::step], STRETCH[::step, ::step]
+            begin = images.resize(descent.picture, *target.shape[:2])
+            began.append((step, left, begin))
+
+            def bowl(flat, step=step, target=target, stretch=stretch):
+                picture = flat.reshape(target.shape).astype(np.float32)
+                away = stretch * (picture - target)
+                total = float(np.sum(away**2))
+                seen.append((step, total))
+                descent.note(picture, {"total": total})
+                return total, (2 * stretch * away).ravel().astype(np.float64)
+
+            options = {"maxfun": left, "maxiter": left}
+            minimize(bowl, begin.ravel().astype(np.float64), jac=True, method="L-BFGS-B", options=options)
+    return descent, began, seen
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(KeyboardInterrupt(), 1000), (ZeroDivisionError(), 0)])
+@pytest.mark.parametrize("at", [1, 2, 4, 5, 8, 10])
+def test_rounds_go_on_from_the_best_picture_of_the_round(tmp_path, capsys, error, seconds, at):
+    """Evaluation `at` is the last that is kept: it is not yet reported then."""
+    _, _, seen = minimise_in_rounds(None)
+    with contextlib.suppress(ZeroDivisionError):
+        minimise_in_rounds(tmp_path, Ends(at, error), seconds)
+    descent, began, seen_later = minimise_in_rounds(tmp_path, seconds=seconds)
+    assert [record["total"] for record in descent.history] == [total for _, total in seen[:at] + seen_later]
+    broken_off, _ = seen[at - 1]
+    here = [total for step, total in seen[:at] if step == broken_off]
+    assert began[0][:2] == (broken_off, 6 - len(here)) and len(began) == broken_off
+    assert seen_later[0] == (broken_off, min(here))  # the best picture, to the last bit
+    assert descent.best == min(total for step, total in seen[:at] + seen_later if step == 1)
+    assert "going on from the best picture; the optimiser learns the curvature anew" in capsys.readouterr().out
+
+
+def test_a_round_that_was_over_is_not_taken_up_again(tmp_path):
+    _, whole, seen = minimise_in_rounds(None)
+    small = sum(step == 2 for step, _ in seen)
+    with contextlib.suppress(ZeroDivisionError):
+        minimise_in_rounds(tmp_path, Ends(small, ZeroDivisionError()))
+    descent, [(step, left, begin)], seen_later = minimise_in_rounds(tmp_path)
+    assert (step, left) == (1, 6) and seen_later == seen[small:]  # a new round: nothing was forgotten that it needs
+    np.testing.assert_array_equal(begin, whole[1][2])
+    again, began, _ = minimise_in_rounds(tmp_path)
+    assert not began and came_to(again) == came_to(descent)
 
 
 def test_the_slider_swaps_the_picture():

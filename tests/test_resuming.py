@@ -1,0 +1,298 @@
+"""What tells one optimisation of a picture from another, when it is kept, and that it goes on as if never stopped."""
+
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import resuming
+from helpers.checkpoints import Checkpoints
+from helpers.errors import UserError
+from helpers.resuming import Rounds, Saved, fingerprint
+
+START = np.linspace(0, 1, 4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
+
+
+# What an optimisation is made of
+
+
+@dataclasses.dataclass
+class Point:
+    across: float
+    up: object = None
+
+
+def source_of(text, name="loss"):
+    """Return a function out of a text, as a cell of a notebook makes it."""
+    names = {}
+    exec(text, names)
+    return names[name]
+
+
+def enclosing(value):
+    return lambda x: x * value
+
+
+def compiled_with(variable):
+    @tf.function
+    def slope(x):
+        return x * variable
+
+    return slope
+
+
+def network(value, units=2):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    model.layers[0].kernel.assign(np.full((3, units), value))
+    return model
+
+
+CALLED = "def gram(x): return {}\ndef loss(x): return [gram(part) for part in x]\n"
+MADE = {
+    "number": lambda: 0.1,
+    "another number": lambda: 0.2,
+    "whole number": lambda: 1,
+    "truth": lambda: True,
+    "none": lambda: None,
+    "text": lambda: "0.1",
+    "list": lambda: [1, [2, 3]],
+    "other list": lambda: [1, 2, [3]],
+    "dictionary": lambda: {"a": 1, "b": 2.5},
+    "other dictionary": lambda: {"a": 1, "b": 2.0},
+    "set": lambda: frozenset({"mixed3", "mixed4", "mixed5"}),
+    "other set": lambda: frozenset({"mixed3", "mixed4"}),
+    "picture": lambda: START.copy(),
+    "picture, one value by a little": lambda: START + 1e-7 * (np.arange(60).reshape(START.shape) == 30),
+    "picture, another shape": lambda: START.reshape(5, 4, 3),
+    "picture, another type": lambda: START.astype(np.float64),
+    "tensor": lambda: tf.constant(START),
+    "variable": lambda: tf.Variable(0.5),
+    "other variable": lambda: tf.Variable(0.25),
+    "Keras variable": lambda: keras.Variable([1.0, 2.0]),
+    "function": lambda: source_of("def loss(x): return x + 1"),
+    "edited function": lambda: source_of("def loss(x): return x + 2"),
+    "other operation": lambda: source_of("def loss(x): return x - 1"),
+    "other attribute": lambda: source_of("def loss(x): return x.a"),
+    "other attribute again": lambda: source_of("def loss(x): return x.b"),
+    "default": lambda: source_of("def loss(x, y=1): return x + y"),
+    "other default": lambda: source_of("def loss(x, y=2): return x + y"),
+    "inner function": lambda: source_of("def loss(x): return (lambda: 3)()"),
+    "other inner function": lambda: source_of("def loss(x): return (lambda: 4)()"),
+    "caller": lambda: source_of(CALLED.format("x")),
+    "caller of an edited one": lambda: source_of(CALLED.format("x * x")),
+    "calls itself": lambda: source_of("def loss(x): return loss(x - 1) if x else 0"),
+    "closure": lambda: enclosing(1.0),
+    "other closure": lambda: enclosing(2.0),
+    "closure of a variable": lambda: enclosing(tf.Variable(1.0)),
+    "closure of another variable": lambda: enclosing(tf.Variable(2.0)),
+    "compiled": lambda: compiled_with(tf.Variable(1.0)),
+    "compiled, other weight": lambda: compiled_with(tf.Variable(2.0)),
+    "partial": lambda: partial(enclosing(1.0), 1, weight=2),
+    "other partial": lambda: partial(enclosing(1.0), 1, weight=3),
+    "partial of another": lambda: partial(enclosing(3.0), 1, weight=2),
+    "dataclass": lambda: Point(1.0, START),
+    "other dataclass": lambda: Point(2.0, START),
+    "network": lambda: network(0.5),
+    "network, other weights": lambda: network(0.25),
+    "network, other shape": lambda: network(0.5, units=3),
+}
+
+
+def test_what_is_made_alike_has_one_fingerprint_and_all_else_others():
+    once, again = ({name: fingerprint(make()) for name, make in MADE.items()} for _ in range(2))
+    assert once == again
+    assert len(set(once.values())) == len(MADE)
+    assert fingerprint(1, 2) != fingerprint(12) and fingerprint([1], 2) != fingerprint(1, [2])
+
+
+def test_another_process_finds_the_same_fingerprint():
+    """Sets come in another order there, and what is compiled has other numbers."""
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join([os.environ["PYTHONPATH"], root])
+    variables = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == [fingerprint(make()) for make in MADE.values()]
+
+
+# When it is kept
+
+
+class Clock(SimpleNamespace):
+    """A clock that the test moves."""
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock(now=100.0)
+    monkeypatch.setattr(resuming, "time", clock)
+    return clock
+
+
+def kept(saved):
+    return [int(path.name[-6:]) for path in sorted(saved.folder.glob("checkpoint-*"))] if saved.folder else []
+
+
+def test_checkpoints_come_at_the_interval_and_when_asked_for(tmp_path, clock):
+    saved, due = Saved(tmp_path, 1, seconds=10), []
+    for number in range(1, 60):
+        clock.now += 1.0
+        saved.keep(number, lambda number=number: due.append(number) or ([START], {}), at_once=number == 25)
+    assert due == [10, 20, 25, 35, 45, 55]
+
+
+def test_where_writing_is_slow_it_takes_no_more_than_its_share(tmp_path, clock):
+    def slow_state():
+        due.append(clock.now)
+        clock.now += 2.0
+        return [START], {}
+
+    saved, due = Saved(tmp_path, 1, seconds=10), []
+    for number in range(1, 1000):
+        clock.now += 1.0
+        saved.keep(number, slow_state)
+    assert due[0] == 110 and np.diff(due).min() >= 2.0 / resuming.LARGEST_SHARE and len(due) > 15
+
+
+def test_with_0_seconds_each_step_is_kept_and_without_a_folder_none(tmp_path, clock):
+    saved, nowhere = Saved(tmp_path, 1, seconds=0), Saved(None, 1, seconds=0)
+    for number in (1, 2, 3):
+        for one in (saved, nowhere):
+            one.keep(number, lambda: ([START], {}), at_once=True)
+    assert kept(saved) == [2, 3] and nowhere.load() is None
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_an_interval_that_is_none_is_refused(tmp_path, seconds):
+    with pytest.raises(UserError, match="Give 0 or more"):
+        Saved(tmp_path, 1, seconds)
+
+
+def test_a_full_disk_is_said_once_and_it_goes_on(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    whole = climbed_to_the_end(Rounds(None, 1))
+    monkeypatch.setattr(Checkpoints, "save", full)
+    assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=0)) == whole
+    said = capsys.readouterr().out
+    assert said.count("No space left on device") == 1 and "NB_OUTPUT_DIR" in said
+
+
+# Rounds and steps of an ascent
+
+SIZES, STEPS = (2, 3, 4), 5
+
+
+class Stop(Exception):
+    """What ends an ascent in the tests that an interrupt would not end."""
+
+
+def climb(gradient, picture, steps, random, length):
+    """Yield a value and the next picture, both of what was drawn; `gradient` counts, and may end it."""
+    for _ in range(steps):
+        gradient()
+        way = random.normal(size=picture.shape).astype(np.float32)
+        value, picture = float(np.sum(way * picture)), picture + length * way
+        yield value, picture
+
+
+def climbed_to_the_end(rounds, gradient=lambda: None, highest=np.inf, after=lambda count: None):
+    """Climb in rounds as DeepDream does in octaves; return all values, and the last picture's bytes."""
+    random, picture, values = np.random.default_rng(7), START, []
+    for size in rounds.each(SIZES):
+        picture = np.resize(picture, (size, 5, 3)).astype(np.float32)
+        for value, climbed in rounds.steps(climb, gradient, picture, STEPS, random=random, length=0.5):
+            if value > highest:
+                break
+            picture = climbed
+            values.append(value)
+            after(len(values))
+    return values, picture.tobytes()
+
+
+class Ends:
+    """Called at each step; raises `error` at one of them."""
+
+    def __init__(self, at, error):
+        self.left, self.calls, self.error = at, 0, error
+
+    def __call__(self, *_):
+        self.left -= 1
+        if self.left == 0:
+            raise self.error
+        self.calls += 1
+
+
+@pytest.mark.parametrize("place", ["in a step", "after a step"])
+@pytest.mark.parametrize("at", range(1, len(SIZES) * STEPS + 1))
+def test_an_ascent_that_was_interrupted_ends_as_one_that_was_not(tmp_path, capsys, at, place):
+    """With an interval that never comes, so that what the interrupt itself keeps is what there is."""
+    ends = Ends(at, KeyboardInterrupt())
+    where = {"gradient": ends} if place == "in a step" else {"after": ends}
+    with pytest.raises(KeyboardInterrupt):
+        climbed_to_the_end(Rounds(tmp_path, 1, seconds=1000), **where)
+    counted = Ends(0, None)
+    assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=1000), counted) == climbed_to_the_end(Rounds(None, 1))
+    assert counted.calls == len(SIZES) * STEPS - (at - 1)  # what was done is not done again
+    assert f"Found {at - 1} steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+def test_so_does_one_that_was_killed_where_a_brake_ended_rounds_early(tmp_path, at):
+    """A kill is an end that writes nothing: the checkpoints are those of the steps."""
+    values = climbed_to_the_end(Rounds(None, 1))[0]
+    highest = float(np.quantile(values, 0.8))
+    whole = climbed_to_the_end(Rounds(None, 1), highest=highest)
+    assert 3 < len(whole[0]) < len(values)
+    rounds = Rounds(tmp_path, 1, seconds=0)
+    with pytest.raises(Stop):
+        climbed_to_the_end(rounds, Ends(at, Stop()), highest)
+    assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=0), highest=highest) == whole
+
+
+def test_a_finished_ascent_is_not_climbed_again_and_says_how_to_start_anew(tmp_path, capsys):
+    whole = climbed_to_the_end(first := Rounds(tmp_path, 1))
+    counted = Ends(0, None)
+    again = Rounds(tmp_path, 1)
+    assert climbed_to_the_end(again, counted) == whole and counted.calls == 0
+    said = capsys.readouterr().out
+    assert "Found 15 steps" in said and "nothing left to do" in said and str(first._saved.folder) in said
+    assert again.steps_done == 15 and kept(first._saved) == [15]
+
+
+def test_seconds_before_and_after_a_kill_are_added(tmp_path, clock):
+    def tick(*_):
+        clock.now += 1.0
+
+    with pytest.raises(Stop):
+        climbed_to_the_end(Rounds(tmp_path, 1, seconds=0), tick, after=Ends(4, Stop()))
+    clock.now += 1000.0
+    rounds = Rounds(tmp_path, 1, seconds=0)
+    climbed_to_the_end(rounds, tick)
+    assert rounds.seconds == 16.0  # the step that was lost took its time as well
+    clock.now += 1000.0
+    assert Rounds(tmp_path, 1).seconds == 16.0
+
+
+def test_other_settings_do_not_find_it(tmp_path):
+    climbed_to_the_end(Rounds(tmp_path, {"step": 0.01, "picture": START}))
+    assert Rounds(tmp_path, {"step": 0.01, "picture": START}).steps_done == 15
+    assert Rounds(tmp_path, {"step": 0.02, "picture": START}).steps_done == 0
+    assert Rounds(tmp_path, {"step": 0.01, "picture": START + 0.1}).steps_done == 0
+
+
+if __name__ == "__main__":
+    print(*(fingerprint(make()) for make in MADE.values()))
