@@ -112,7 +112,8 @@ def kill(process: subprocess.Popen, heading: str) -> bool:
                 break
     running = process.poll() is None
     process.kill()
-    process.communicate()
+    process.wait()
+    process.stdout.close()  # not read to its end: a kernel that lived on would hold it open
     assert running or process.returncode == 0, said
     return running
 
