@@ -89,7 +89,7 @@ def measure(name: str, sizes: Sizes, note: str) -> Measurement:
     keras.utils.clear_session()
     gc.collect()
     today = datetime.date.today().isoformat()
-    repeats = max(1, *(len(row.ratios) for row in rows))
+    repeats = max([1, *(len(row.ratios) for row in rows)])
     return Measurement(rows, today, machine(), versions(), matmul_gflops(), repeats, note)
 
 
