@@ -15,6 +15,20 @@ def test_a_loop(record_property):
 def test_a_loader(record_property):
     record_property("inputs", json.dumps({"inputs": int(os.environ["FUZZ_INPUTS"]), "valid": 300}))
 
+def test_pictures_from_the_disk(record_property):
+    told = {"files": int(os.environ["SOAK_FILES"]), "prepared": 90.4, "trained": 60, "peak": 2**30 + 2**29}
+    record_property("streaming", json.dumps({**told, "pipeline": 3000.0, "models": {"VAE": 400, "DCGAN": 250}}))
+
+def test_killed_runs(record_property):
+    runs, seconds = (int(os.environ[f"SOAK_LIMIT_{name}"]) for name in ("KILLS", "SECONDS"))
+    record_property("limits", json.dumps({"notebook": "05", "runs": runs, "killed": 29, "after": seconds}))
+    assert int(os.environ["SOAK_SEED"]) == FAULT
+
+@pytest.mark.parametrize("profile", os.environ["SOAK_TOGETHER"].split(","))
+def test_together(profile, record_property):
+    told = {"01": {"minutes": 3.04, "peak": 2**30}, "02": {"minutes": 5, "peak": 3 * 2**30}}
+    record_property("together", json.dumps({"profile": profile, "notebooks": told}))
+
 def test_odd():
     assert int(os.environ["SOAK_SEED"]) == FAULT
 """
@@ -27,11 +41,16 @@ def test_what_was_done_is_written_whatever_came_of_it(tmp_path, monkeypatch, see
     monkeypatch.setenv("SOAK_SEED", seed)
     assert soak.main(["-p", "no:cacheprovider"], (str(path),), report) == status
     text = report.read_text(encoding="utf-8")
-    assert f"**20 kills, 1,000 damaged files; 3 tests, {status} failed" in text
+    assert f"**20 kills, 1,000 damaged files; 7 tests, {2 * status} failed" in text
     assert "| small | 20 | 2 | step 1, writing 19 |" in text and "| a_loader | 1,000 | 300 | 700 |" in text
     assert (
         f"seed {seed}." in text and "UTC" in text and "keras 3." in text and "tensorflow" in text and " minutes" in text
     )
+    assert "| 200,000 | 90 | 60 | 1.50 GB | 3,000 | VAE 400 (7.5 times), DCGAN 250 (12.0 times) |" in text
+    left = "see what failed" if status else "results and caches only"
+    assert f"| 05 | 29 of 30 | after 20 s | {left} | " in text
+    for profile in ("smoke", "quick"):
+        assert f"| {profile} | 01 | 3.0 | 1.00 GB |\n| {profile} | 02 | 5.0 | 3.00 GB |" in text
     assert ("- failure: test_odd" in text) == bool(status)
 
 
@@ -46,4 +65,12 @@ def test_the_tests_are_there_and_the_inputs_are_ten_thousand_or_more():
     texts = [(soak.ROOT / test).read_text(encoding="utf-8") for test in soak.TESTS]
     loaders = sum(text.count("    fuzz(") for text in texts) + 1  # the test of archives has two kinds
     assert loaders * int(soak.LONG["FUZZ_INPUTS"]) >= 10_000
-    assert int(soak.LONG["SOAK_KILLS"]) == 20
+    assert int(soak.LONG["SOAK_KILLS"]) == 20 and int(soak.LONG["SOAK_FILES"]) == 200_000
+    assert (soak.LONG["SOAK_LIMIT_KILLS"], soak.LONG["SOAK_LIMIT_SECONDS"]) == ("30", "20")
+    assert soak.LONG["SOAK_TOGETHER"] == "smoke,quick"
+
+
+def test_every_variable_of_the_long_form_is_one_that_a_test_reads():
+    files = [path for path in (soak.ROOT / "tests").glob("*.py") if path.name != "test_soak.py"]
+    read = "".join(path.read_text(encoding="utf-8") for path in files)
+    assert not [name for name in soak.LONG if f'os.environ.get("{name}"' not in read]

@@ -1,7 +1,8 @@
 """The long form of the tests that look for what breaks only once in a while: `python make.py soak`.
 
 Trainings are killed twenty times each and loaders get a thousand damaged files each, at moments and with damage drawn
-anew for each run. What was done is written to build/soak.md, whatever came of it.
+anew for each run. A training reads 200,000 pictures from the disk, thirty runs of a notebook are killed, and all
+notebooks run at the same time. What was done is written to build/soak.md, whatever came of it.
 """
 
 import json
@@ -20,9 +21,21 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     "tests/test_kills.py",
     *(f"tests/test_fuzz_{kind}.py" for kind in ("archives", "pictures", "texts", "weights")),
+    "tests/test_streaming.py",
+    "tests/test_limits.py",
 )
-LONG = {"SOAK_KILLS": "20", "FUZZ_INPUTS": "1000"}  # for each loop, and for each of the twelve loaders
+LONG = {
+    "SOAK_KILLS": "20",  # for each training loop
+    "FUZZ_INPUTS": "1000",  # for each of the twelve loaders
+    "SOAK_FILES": "200000",  # pictures to train on from the disk
+    "SOAK_LIMIT_KILLS": "30",  # runs of a notebook
+    "SOAK_LIMIT_SECONDS": "20",  # after which each of them is killed
+    "SOAK_TOGETHER": "smoke,quick",  # profiles in which all notebooks run at the same time
+}
 SECONDS_A_TEST = 3_600
+STREAMING = ("pictures on the disk", "s to prepare", "s to train", "peak memory", "pictures/s", "the models take")
+LIMITS = ("notebook", "runs killed", "when", "left behind", "minutes")
+TOGETHER = ("at the same time", "notebook", "minutes", "peak memory")
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "hypothesis")
 
 
@@ -63,7 +76,7 @@ def read_cases(results: Path) -> Iterator[dict]:
 
 
 def written(cases: list[dict], minutes: float, status: int, seed: str) -> str:
-    """Return the report, in Markdown: when, where and how long; kills by loop; inputs by loader; what failed."""
+    """Return the report, in Markdown: when, where and how long; a table for each kind of test; what failed."""
     kills = [case for case in cases if "kills" in case]
     inputs = [case for case in cases if "inputs" in case]
     faults = [case for case in cases if case["outcome"] not in ("passed", "skipped")]
@@ -76,6 +89,9 @@ def written(cases: list[dict], minutes: float, status: int, seed: str) -> str:
         f"**{killed:,} kills, {given:,} damaged files; {len(cases)} tests, {len(faults)} failed{ended}.**",
         _table(("loop", "kills", "went on from a checkpoint", "about to", "minutes"), map(_kills_row, kills)),
         _table(("loader", "files", "gave a value", "refused", "minutes"), map(_inputs_row, inputs)),
+        _table(STREAMING, [_streaming_row(case) for case in cases if "streaming" in case]),
+        _table(LIMITS, [_limits_row(case) for case in cases if "limits" in case]),
+        _table(TOGETHER, [row for case in cases if "together" in case for row in _together_rows(case)]),
         "\n".join(f"- {case['outcome']}: {case['name']}" for case in faults),
     ]
     return "\n\n".join(parts).rstrip() + "\n"
@@ -95,6 +111,30 @@ def _kills_row(case: dict) -> tuple:
 def _inputs_row(case: dict) -> tuple:
     counts = (case["inputs"]["inputs"], case["inputs"]["valid"], case["inputs"]["inputs"] - case["inputs"]["valid"])
     return case["name"].removeprefix("test_"), *(f"{count:,}" for count in counts), f"{case['seconds'] / 60:.1f}"
+
+
+def _streaming_row(case: dict) -> tuple:
+    told = case["streaming"]
+    models = ((f"{name} {rate:,.0f}", told["pipeline"] / rate) for name, rate in told["models"].items())
+    against = ", ".join(f"{said} ({ratio:.1f} times)" for said, ratio in models)
+    seconds = (f"{told[name]:.0f}" for name in ("prepared", "trained"))
+    return f"{told['files']:,}", *seconds, _gigabytes(told["peak"]), f"{told['pipeline']:,.0f}", against
+
+
+def _limits_row(case: dict) -> tuple:
+    told = case["limits"]
+    moment = f"after {told['after']:g} s" if told["after"] else "at headings"
+    left = "results and caches only" if case["outcome"] == "passed" else "see what failed"
+    return told["notebook"], f"{told['killed']} of {told['runs']}", moment, left, f"{case['seconds'] / 60:.1f}"
+
+
+def _together_rows(case: dict) -> Iterator[tuple]:
+    for name, told in case["together"]["notebooks"].items():
+        yield case["together"]["profile"], name, f"{told['minutes']:.1f}", _gigabytes(told["peak"])
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:.2f} GB"
 
 
 def _machine() -> str:
