@@ -15,17 +15,21 @@ def strategy(names: tuple[str, ...] = ()) -> tf.distribute.Strategy:
     """Return the strategy to build and compile a model in: `with strategy().scope(): ...`.
 
     Args:
-        names: the devices to train on, such as `("GPU:0", "GPU:1")`; () for all GPUs that TensorFlow sees.
+        names: the devices to train on, such as `("GPU:0", "GPU:1")`; () for the GPUs that TensorFlow sees, 2 of 2 or
+            3, and 4 of more, so that the notebooks' batches of 32, 64, 100 and 500 divide evenly.
 
     Returns:
         A `MirroredStrategy` where there are several devices, always the same object for the same ones, because
         models of two different ones cannot meet; otherwise TensorFlow's default, which changes nothing.
 
-    A batch should be a multiple of the number of devices. If it is not, the last device has fewer rows than the
-    others and each of those counts a little more: the slopes are a mean of the devices' means.
+    The first batch that a model is fitted or evaluated on must divide evenly (Keras compares the devices' shapes).
+    A later one need not: the last device then has fewer rows, each of which counts a little more in the slopes,
+    since these are a mean of the devices' means. But each device should have a row: a convolution may fail on none.
     """
-    names = tuple(names) or tuple(device.name for device in tf.config.list_logical_devices("GPU"))
-    return _mirrored(names) if len(names) > 1 else tf.distribute.get_strategy()
+    if not names:
+        graphics = tuple(device.name for device in tf.config.list_logical_devices("GPU"))
+        names = graphics[: 4 if len(graphics) >= 4 else 2]
+    return _mirrored(tuple(names)) if len(names) > 1 else tf.distribute.get_strategy()
 
 
 @cache
