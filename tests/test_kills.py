@@ -6,6 +6,7 @@ is killed (default 2; `make soak` sets 20) and SOAK_SEED at which moments.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -103,26 +104,62 @@ def server(tmp_path_factory):
     server.close()
 
 
-@pytest.mark.parametrize("loop", ["characters", "vae", "gan"])
-def test_a_training_killed_at_random_moments_ends_as_one_that_never_was(server, tmp_path, loop, record_property):
-    whole = server.train(loop, tmp_path / "whole")
-    assert whole["status"] == 0, whole["said"]
-    assert len(whole["end"]["digests"]) > 10 and len(whole["end"]["history"]) == 4
-    assert whole["end"]["files"] == ["checkpoint-000003", "checkpoint-000004"]
+def killed(server, folder, loop):
+    """Train a loop, killed as often as asked for, and each time going on.
 
-    folder, random = tmp_path / "killed", np.random.default_rng((SEED, *loop.encode()))
-    resumed, places = 0, []
+    Returns what was heard of the last process, what each one that went on from a checkpoint said, and the event
+    before each kill.
+    """
+    random, resumed, places, ended = np.random.default_rng((SEED, *loop.encode())), [], [], 0
     while True:
         heard = server.train(loop, folder, Moment(random, len(places)) if len(places) < KILLS else None)
-        resumed += "Found a training of" in heard["said"]
+        if "Found " in heard["said"]:
+            resumed.append(heard["said"])
         assert "damaged" not in heard["said"]
         if heard["status"] == -signal.SIGKILL:
             places.append(heard["events"][-1])
             continue
         assert heard["status"] == 0, heard["said"]
-        assert heard["end"] == whole["end"]  # to the last bit; and nothing half-written is left
         if len(places) >= KILLS:
-            break
+            return heard, resumed, places
         shutil.rmtree(folder)  # it ended before its moment: again from the start
-    record_property("kills", json.dumps({"loop": loop, "resumed": resumed, "before": Counter(places)}))
+        resumed.clear()
+        ended += 1
+        assert ended < 20 + 2 * KILLS, "its moments do not come"
+
+
+# Each loop, how many records its history has (epochs, octaves, evaluations), and its last checkpoint's number.
+LOOPS = [("characters", 4, 4), ("words", 4, 4), ("vae", 4, 4), ("gan", 4, 4), ("dream", 2, 12), ("steps", 12, 12)]
+
+
+@pytest.mark.parametrize(("loop", "records", "last"), LOOPS)
+def test_a_training_killed_at_random_moments_ends_as_one_that_never_was(
+    server, tmp_path, loop, records, last, record_property
+):
+    whole = server.train(loop, tmp_path / "whole")
+    assert whole["status"] == 0, whole["said"]
+    assert len(whole["end"]["digests"]) > 10 and len(whole["end"]["history"]) == records
+    assert whole["end"]["files"] == [f"checkpoint-{number:06d}" for number in (last - 1, last)]
+    heard, resumed, places = killed(server, tmp_path / "killed", loop)
+    assert heard["end"] == whole["end"]  # to the last bit; and nothing half-written is left
+    record_property("kills", json.dumps({"loop": loop, "resumed": len(resumed), "before": Counter(places)}))
     assert resumed and set(places) & {"writing", "os.rename"}
+
+
+def test_a_painting_by_l_bfgs_goes_on_from_its_best_picture(server, tmp_path, record_property):
+    """SciPy's memory of the slopes is lost, so it ends elsewhere; up to the first kill all is the same."""
+    whole = server.train("rounds", tmp_path / "whole")
+    assert whole["status"] == 0, whole["said"]
+    heard, resumed, places = killed(server, tmp_path / "killed", "rounds")
+    record_property("kills", json.dumps({"loop": "rounds", "resumed": len(resumed), "before": Counter(places)}))
+    assert resumed and set(places) & {"writing", "os.rename"}
+    history, begun = heard["end"]["history"], heard["end"]["state"]["begun"]
+    totals = [record["total"] for record in history]
+    found = [int(re.search(r"Found (\d+) evaluations", said)[1]) for said in resumed]
+    assert found == sorted(found) and history[: found[0]] == whole["end"]["history"][: found[0]]
+    for done in found:
+        if done == len(totals):
+            continue  # it was killed after its last evaluation
+        this_round = totals[begun:done] if done > begun else totals[:done]
+        assert done == begun or totals[done] == min(this_round)  # the best picture's loss, to the last bit
+    assert heard["end"]["state"]["best"] == min(totals[begun:]) < totals[begun]
