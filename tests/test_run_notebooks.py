@@ -72,6 +72,21 @@ def test_checkpoints_go_after_success_and_stay_after_failure(write_notebook, run
     assert [folder.exists() for folder in checkpoints] == [False, True]
 
 
+def test_temporary_files_of_a_kernel_go_with_its_run_and_those_of_a_killed_one_with_the_next(
+    write_notebook, run, tmp_path
+):
+    output, other = tmp_path / "build" / "run" / "01_writes", f"temporary-{os.getppid()}"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for left in (f"temporary-{dead.pid}", other):
+        (output / left).mkdir(parents=True)
+    write_notebook("01_writes", "import tempfile", "print(tempfile.mkstemp('.left')[1])")
+    assert run() == 0
+    [shown] = nbformat.read(tmp_path / "build" / "01_writes.ipynb", as_version=4).cells[1].outputs
+    assert Path(shown.text.strip()).parent == output / f"temporary-{os.getpid()}"
+    assert [path.name for path in output.glob("temporary-*")] == [other]
+
+
 def test_page_loads_nothing(write_notebook, run, tmp_path):
     badge = nbformat.v4.new_markdown_cell(
         "![Open in Colab](https://example.org/badge.svg)", metadata={"tags": ["badge"]}

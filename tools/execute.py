@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -62,6 +63,7 @@ def execute(
     tick: Callable[[], None] = lambda: None,
     command: list[str] = LAUNCHER,
     kernel: Kernel | None = None,
+    temporary: Path | None = None,
 ) -> None:
     """Run a notebook's cells in `folder`, filling in its outputs.
 
@@ -72,6 +74,7 @@ def execute(
         tick: called twice a second meanwhile.
         command: what starts the kernel.
         kernel: takes the peak memory, also when a cell fails.
+        temporary: the folder for the kernel's temporary files; None for the system's.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
@@ -96,7 +99,7 @@ def execute(
     )
     # In a thread, because nbclient in the main thread takes Ctrl-C for itself and reports a dead kernel.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        running = pool.submit(client.execute)
+        running = pool.submit(client.execute, env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})})
         try:
             while not wait([running], timeout=0.5).done:
                 kernel.sample()

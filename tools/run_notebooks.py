@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
+import psutil
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tools.execute import Kernel, execute
@@ -95,14 +96,20 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
     output = Path(os.environ["NB_OUTPUT_DIR"]) / path.stem
     output.mkdir(parents=True, exist_ok=True)
     (output / "headline.json").unlink(missing_ok=True)
+    temporary = temporary_folder(output)
     labels, kernel, started = cell_labels(notebook), Kernel(), time.monotonic()
+
+    def on_cell(index: int) -> None:
+        progress.at(*labels[index])
+
     try:
-        execute(notebook, path.parent, lambda index: progress.at(*labels[index]), progress.redraw, kernel=kernel)
+        execute(notebook, path.parent, on_cell, progress.redraw, kernel=kernel, temporary=temporary)
         shutil.rmtree(output / "checkpoints", ignore_errors=True)  # finished, so the next run starts anew
     except (CellExecutionError, DeadKernelError) as error:
         result.error = describe(error)
         progress.failed(result.error, str(error))
     finally:
+        shutil.rmtree(temporary, ignore_errors=True)
         result.peak_bytes = kernel.peak_bytes
         result.minutes = (time.monotonic() - started) / 60
         result.headline = read_headline(output / "headline.json")
@@ -113,6 +120,21 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
     (output / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
     progress.done(result)
     return result
+
+
+def temporary_folder(output: Path) -> Path:
+    """Make a folder in a notebook's output folder for its kernel's temporary files, and return its absolute path.
+
+    TensorFlow writes such files and removes them when Python ends, which a killed one does not. Here the next run
+    does it: what runs that are over have left is removed.
+    """
+    for old in output.glob("temporary-*"):
+        pid = old.name.rpartition("-")[2]
+        if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            shutil.rmtree(old, ignore_errors=True)
+    made = output.resolve() / f"temporary-{os.getpid()}"
+    made.mkdir()
+    return made
 
 
 def all_results(build: Path, notebooks: Path) -> list[Result]:
