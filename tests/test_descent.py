@@ -9,7 +9,8 @@ import tensorflow as tf
 from scipy.optimize import minimize
 
 from helpers import backbones, images
-from helpers.descent import Descent, StageSlider, chart, loss_table, strip
+from helpers.descent import Descent
+from helpers.descent_views import StageSlider, chart, loss_table, strip
 from helpers.errors import UserError
 
 START = np.full((8, 10, 3), 0.5, np.float32)

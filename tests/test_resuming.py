@@ -265,12 +265,14 @@ def test_so_does_one_that_was_killed_where_a_brake_ended_rounds_early(tmp_path, 
 
 def test_a_finished_ascent_is_not_climbed_again_and_says_how_to_start_anew(tmp_path, capsys):
     whole = climbed_to_the_end(first := Rounds(tmp_path, 1))
-    counted = Ends(0, None)
+    counted, [written] = Ends(0, None), tmp_path.rglob("state.json")
+    before = written.stat().st_mtime_ns
     again = Rounds(tmp_path, 1)
     assert climbed_to_the_end(again, counted) == whole and counted.calls == 0
     said = capsys.readouterr().out
     assert "Found 15 steps" in said and "nothing left to do" in said and str(first._saved.folder) in said
     assert again.steps_done == 15 and kept(first._saved) == [15]
+    assert written.stat().st_mtime_ns == before  # nor written again
 
 
 def test_seconds_before_and_after_a_kill_are_added(tmp_path, clock):
