@@ -60,7 +60,7 @@ class Training:
         if not model.built:
             raise UserError("the model has no weights yet. Call it once on a batch, then make the Training.")
         optimizers = optimizers or [(model.optimizer, model.trainable_variables)]
-        with model.distribute_strategy.scope():  # an optimiser's slots lie where the weights do, on each of several GPUs
+        with model.distribute_strategy.scope():  # an optimiser's slots lie where the weights do
             for optimizer, trained in optimizers:
                 optimizer.build(trained)
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
