@@ -24,7 +24,7 @@ def strategy(names: tuple[str, ...] = ()) -> tf.distribute.Strategy:
 
     The first batch that a model is fitted or evaluated on must divide evenly (Keras compares the devices' shapes).
     A later one need not: the last device then has fewer rows, each of which counts a little more in the slopes,
-    since these are a mean of the devices' means. But each device should have a row: a convolution may fail on none.
+    since these are a mean of the devices' means. (Each of several CPUs needs one: their convolutions fail on none.)
     """
     if not names:
         graphics = tuple(device.name for device in tf.config.list_logical_devices("GPU"))

@@ -105,6 +105,18 @@ def test_a_model_is_made_and_compiled_for_all_devices(path, name, count):
     assert name in stored
 
 
+@pytest.mark.parametrize("path", [TEXTS, VAES])
+def test_no_model_for_all_devices_is_compiled_for_one(path):
+    """Such a model would fail when next used, and with several devices only."""
+    statements = [node for node in ast.parse(code_of(path)).body if not isinstance(node, ast.FunctionDef)]
+    scoped = [node for node in statements if isinstance(node, ast.With) and ast.unparse(node.items[0]) == SCOPE]
+    parts = [part for node in scoped for part in ast.walk(node) if isinstance(part, ast.Name)]
+    made = {part.id for part in parts if isinstance(part.ctx, ast.Store)}
+    assert len(made) > 3
+    for node in (node for node in statements if node not in scoped and ".compile(" in ast.unparse(node)):
+        assert not made & {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}, ast.unparse(node)
+
+
 @pytest.mark.parametrize("name", ["face_gan", "book_gan"])
 def test_a_gan_of_faces_is_made_and_compiled_for_all_devices(name):
     [function] = [node for node in ast.parse(code_of(GANS)).body if getattr(node, "name", "") == name]
