@@ -194,6 +194,8 @@ class Rounds:
         record = self._records[self._number]
         for value in record["values"]:
             yield value, record["picture"]
+        if self._was_done:  # a brake may have ended this round early
+            return
         random.bit_generator.state = record["random"]
         try:
             left = steps - len(record["values"])

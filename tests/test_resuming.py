@@ -263,15 +263,21 @@ def test_so_does_one_that_was_killed_where_a_brake_ended_rounds_early(tmp_path, 
     assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=0), highest=highest) == whole
 
 
-def test_a_finished_ascent_is_not_climbed_again_and_says_how_to_start_anew(tmp_path, capsys):
-    whole = climbed_to_the_end(first := Rounds(tmp_path, 1))
-    counted, [written] = Ends(0, None), tmp_path.rglob("state.json")
+@pytest.mark.parametrize("share", [0.8, 1.0])
+def test_a_finished_ascent_is_not_climbed_again_and_says_how_to_start_anew(tmp_path, capsys, share):
+    """Nor is one whose rounds were ended early by a brake."""
+    highest = float(np.quantile(climbed_to_the_end(Rounds(None, 1))[0], share))
+    whole = climbed_to_the_end(first := Rounds(tmp_path, 1), highest=highest)
+    assert (first.steps_done < 15) == (share < 1)
+    counted, written = Ends(0, None), max(tmp_path.rglob("state.json"))
     before = written.stat().st_mtime_ns
-    again = Rounds(tmp_path, 1)
-    assert climbed_to_the_end(again, counted) == whole and counted.calls == 0
-    said = capsys.readouterr().out
-    assert "Found 15 steps" in said and "nothing left to do" in said and str(first._saved.folder) in said
-    assert again.steps_done == 15 and kept(first._saved) == [15]
+    for _ in range(2):
+        again = Rounds(tmp_path, 1)
+        assert climbed_to_the_end(again, counted, highest) == whole and counted.calls == 0
+        said = capsys.readouterr().out
+        assert f"Found {len(whole[0])} steps" in said and "nothing left to do" in said
+        assert str(first._saved.folder) in said
+    assert again.steps_done == len(whole[0]) == kept(first._saved)[-1]
     assert written.stat().st_mtime_ns == before  # nor written again
 
 
