@@ -4,7 +4,8 @@
                   results and an index page in build/. --profile smoke|quick|full chooses another.
   test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
   test-oldest     the notebooks with the oldest packages that pyproject.toml allows
-  soak            kill trainings and damage files, thousands of times; what it did stands in build/soak.md then
+  soak            kill trainings, damage files, train on 200,000 pictures, run all notebooks at once: an hour or
+                  two, 5 GB of disk; what it did stands in build/soak.md then
   lab             open JupyterLab on notebooks/
   data            fetch every real data set that can be fetched
   bundle          pack the project, its packages and what data may be passed on into build/bundle/generative/,

@@ -134,7 +134,8 @@ def _plain(config: dict) -> dict:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in config.items()
-        if name != "name" and isinstance(value, bool | int | float | str | tuple | list)
+        # Over how many devices a batch is normalised is no part of a recipe: a training may go on with fewer.
+        if name not in ("name", "synchronized") and isinstance(value, bool | int | float | str | tuple | list)
     }
 
 

@@ -1,4 +1,4 @@
-"""Training on several GPUs at once: each takes its rows of every batch, and all come to the same weights.
+"""Training on several GPUs at once: each takes its rows of every batch, and all keep the same weights.
 
 On one device nothing here does anything: values are handed back as they came. What must be said to TensorFlow when
 there are more is told in "Custom training with tf.distribute.Strategy" (its tutorials): Keras' optimisers *add up*
@@ -25,6 +25,9 @@ def strategy(names: tuple[str, ...] = ()) -> tf.distribute.Strategy:
     The first batch that a model is fitted or evaluated on must divide evenly (Keras compares the devices' shapes).
     A later one need not: the last device then has fewer rows, each of which counts a little more in the slopes,
     since these are a mean of the devices' means. (Each of several CPUs needs one: their convolutions fail on none.)
+
+    Two things differ from one device still: `clipnorm` bounds each device's own slopes before they are added, and
+    dropout leaves out the same units on all devices.
     """
     if not names:
         graphics = tuple(device.name for device in tf.config.list_logical_devices("GPU"))

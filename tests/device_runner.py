@@ -108,10 +108,10 @@ def pictures(count: int) -> np.ndarray:
 
 
 def digits(folder: Path) -> dict[str, np.ndarray]:
-    """Notebook 04's VAE of digits; then it is scored on seven pictures, in batches of four and three."""
+    """Notebook 04's VAE of digits; then it is scored on seven pictures, fewer than a batch and an odd number."""
     model = small_vae(vae_notebook(folder))
     found = fitted(model, PictureBatches(pictures(32), 8, seed=1), rate=1e-4, jit_compile=False)
-    data = in_order(pictures(7), 4)
+    data = in_order(pictures(7))
     scores, predicted = model.evaluate(data, verbose=0, return_dict=True), model.predict(data, verbose=0)
     return {**found, "scored": np.array(scores["kl"]), "predicted": predicted}
 

@@ -307,3 +307,11 @@ def test_the_same_built_again_has_the_same_recipe():
 )
 def test_whatever_is_built_otherwise_has_another_recipe(other):
     assert other() != recipe_of(small_network(), keras.optimizers.Adam(1e-3))
+
+
+def test_a_training_goes_on_with_another_number_of_devices():
+    alone, several = (
+        keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(synchronized=many)])
+        for many in (False, True)
+    )
+    assert recipe_of(alone) == recipe_of(several)

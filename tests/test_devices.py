@@ -57,7 +57,7 @@ def test_predictions_and_scores_of_batches_that_do_not_divide_are_those_of_one_d
 
 
 @pytest.mark.parametrize("job", ["characters", "words"])
-def test_each_device_clips_its_share_of_the_gradient(results, job):
+def test_each_device_clips_at_its_share_of_the_norm(results, job):
     assert [float(found["clip"]) for found in results[job]] == [1.0, 0.5]
 
 
