@@ -15,7 +15,7 @@ from helpers.decoding import decode
 from helpers.errors import UserError
 from helpers.images import center_crop, to_uint8
 from helpers.profiles import CHECKOUT
-from helpers.stored_pictures import StoredPictures, key_of, store
+from helpers.stored_pictures import StoredPictures, remove_older, store
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
 FEWEST = 10  # pictures, of which one is held out; a training needs hundreds to be worth looking at
@@ -60,7 +60,8 @@ def stream_folder(
 
     For sets larger than memory. Decoding photographs again in each epoch would hold up the training, so each is
     decoded once: the squares go into one file of 3 * size * size bytes a picture (2.5 GB for 200,000 of 64x64), whose
-    place is printed. It is used again as long as names, sizes and dates of the files are what they were.
+    place is printed. It is used again as long as names, sizes and dates of the files are what they were; afterwards
+    there is a new one, and the old one is removed (on Windows when nothing has it open any more, the next time).
 
     Args:
         folder, size: as with `load_folder`.
@@ -80,10 +81,11 @@ def stream_folder(
     folder, left_out = Path(folder).expanduser(), []
     paths = _picture_paths(folder, size, None)
     cache = cache or downloads.writable_cache(CHECKOUT / "data" / "cache" / "own_pictures")
-    path = cache / f"{hashlib.sha256(f'{folder.resolve()} {size}'.encode()).hexdigest()[:20]}.bin"
-    key = _key(folder, paths)
-    if is_new := key_of(path) != key:
-        store(_squares(folder, paths, size, left_out), path, key)
+    name = hashlib.sha256(f"{folder.resolve()} {size}".encode()).hexdigest()[:20]
+    path = cache / f"{name}-{_state(folder, paths)[:20]}.bin"
+    if is_new := not os.path.exists(path):
+        store(_squares(folder, paths, size, left_out), path)
+    remove_older(path)
     shape = (size, size, 3)
     count = len(StoredPictures(path, shape))
     if count < FEWEST:
@@ -108,13 +110,13 @@ def _picture_paths(folder: Path, size: int, limit: int | None) -> list[Path]:
     return [path for path in found if not path.name.startswith(".")][:limit]
 
 
-def _key(folder: Path, paths: list[Path]) -> bytes:
-    """Return 32 bytes that change when a picture comes, goes, or is changed."""
+def _state(folder: Path, paths: list[Path]) -> str:
+    """Return a hexadecimal number that changes when a picture comes, goes, or is changed."""
     digest = hashlib.sha256()
     for path in paths:
         status = path.stat()
         digest.update(f"{path.relative_to(folder)}\0{status.st_size} {status.st_mtime_ns}\0".encode(errors="replace"))
-    return digest.digest()
+    return digest.hexdigest()
 
 
 def _squares(folder: Path, paths: list[Path], size: int, left_out: list[str]) -> Iterator[np.ndarray]:

@@ -1,5 +1,7 @@
 """Pictures of one size that lie in one file on the disk, of which only those asked for are read into memory."""
 
+import contextlib
+import errno
 import hashlib
 import math
 import os
@@ -13,7 +15,8 @@ import psutil
 
 from helpers.errors import UserError
 
-HEADER = 64  # bytes before the first picture: what the file was made of (32), and the SHA-256 of its pictures (32)
+COUNT = 8  # bytes, the lowest first, that say how many pictures a file has
+HEADER = COUNT + 32  # bytes before the first picture: the count, and the SHA-256 of the pictures
 
 
 class StoredPictures:
@@ -29,12 +32,12 @@ class StoredPictures:
         """Open a file that `store` has written.
 
         Args:
-            path: the file. It stays open, so that it may be replaced meanwhile.
+            path: the file. It stays open: elsewhere than on Windows it can be read on after it has been removed.
             picture_shape: (height, width, channels) of a picture.
             order: whole numbers `(n,)`, the pictures that this object has, by their places in the file; None for all.
 
         Raises:
-            UserError: the file cannot be read, or has been cut off.
+            UserError: the file cannot be read, or has not the length that it was written with.
         """
         try:
             self._file = path.open("rb", buffering=0)
@@ -43,12 +46,13 @@ class StoredPictures:
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}). Delete it; it is made anew then.") from error
         self._path, self._bytes, self._lock = path, math.prod(picture_shape), threading.Lock()
-        count, rest = divmod(size - HEADER, self._bytes)
-        if rest or count < 0:
+        count = int.from_bytes(header[:COUNT], "little")
+        if size != HEADER + count * self._bytes:
+            self._file.close()  # Windows lets nobody delete a file that is open
             raise self._cut_off()
         self._order = np.arange(count) if order is None else np.asarray(order, np.int64)
         self.shape = (len(self._order), *picture_shape)
-        self.digest = hashlib.sha256(header[32:] + self._order.tobytes()).hexdigest()
+        self.digest = hashlib.sha256(header[COUNT:] + self._order.tobytes()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._order)
@@ -70,21 +74,26 @@ class StoredPictures:
         return pictures
 
     def _cut_off(self) -> UserError:
-        return UserError(f"{self._path} has been cut off. Delete it and load the pictures again: it is made anew then.")
+        return UserError(
+            f"{self._path} has been cut off or altered. Delete it and load the pictures again: it is made anew then."
+        )
 
 
-def store(pictures: Iterable[np.ndarray], path: Path, key: bytes) -> None:
+def store(pictures: Iterable[np.ndarray], path: Path) -> None:
     """Write pictures one after the other into a file, which gets its name when it is complete.
+
+    Other pictures should get another name: Windows replaces no file that is open. What has the same name up to the
+    first "-" is taken for an earlier state of the same pictures, by `remove_older` too.
 
     Args:
         pictures: uint8 `(height, width, channels)` each, all of one shape; only one is in memory at a time.
-        path: the file, replaced if it is there; its folder is made if need be.
-        key: 32 bytes that say what the pictures were made of, for `key_of`.
+        path: the file; its folder is made if need be. One that is there is replaced if the system allows that, and
+            else left, since another process has made it meanwhile.
 
     Raises:
-        UserError: the file cannot be written, since the disk is full, say. Nothing of it is left then.
+        UserError: the file cannot be written: a full disk, a read-only folder. Nothing of it is left then.
     """
-    part, content = path.with_name(f"{path.stem}-{os.getpid()}.part"), hashlib.sha256()
+    part, content, count = path.with_name(f"{path.stem}-{os.getpid()}.part"), hashlib.sha256(), 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_remains(path)
@@ -93,29 +102,51 @@ def store(pictures: Iterable[np.ndarray], path: Path, key: bytes) -> None:
             for picture in pictures:
                 content.update(picture)
                 file.write(picture)
+                count += 1
             file.seek(0)
-            file.write(key + content.digest())
+            file.write(count.to_bytes(COUNT, "little") + content.digest())
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the name with nothing behind it
-        os.replace(part, path)
+        _name(part, path)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}). Make room on that disk.") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Make room on that disk." if full else "Give another folder as `cache`, one that you may write to."
+        raise UserError(f"{path} cannot be written ({error.strerror}). {hint}") from error
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
 
 
-def key_of(path: Path) -> bytes | None:
-    """Return the key that a file was stored with, or None where there is no such file or it cannot be read."""
+def remove_older(path: Path) -> None:
+    """Remove the other files whose names are the same as that of `path` up to the first "-", where that is possible.
+
+    Windows keeps a file that is open; it goes the next time.
+    """
+    for older in path.parent.glob("*.bin"):
+        if older != path and _pictures_of(older) == _pictures_of(path):
+            _remove(older)
+
+
+def _name(part: Path, path: Path) -> None:
     try:
-        with path.open("rb") as file:
-            return file.read(HEADER)[:32]
-    except OSError:
-        return None
+        os.replace(part, path)
+    except PermissionError:  # Windows, where the file is there and open
+        if not path.exists():
+            raise
+
+
+def _pictures_of(path: Path) -> str:
+    return path.stem.partition("-")[0]
 
 
 def _remove_remains(path: Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left of it."""
-    for part in path.parent.glob(f"{path.stem}-*.part"):
+    """Remove what processes that were killed while they wrote these pictures have left, in whichever state."""
+    for part in path.parent.glob("*.part"):
         pid = part.stem.rpartition("-")[2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            part.unlink(missing_ok=True)
+        if _pictures_of(part) == _pictures_of(path) and pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _remove(part)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file if it is there and the system allows it."""
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -1,6 +1,9 @@
 """A folder of one's own pictures: whatever lies in it, what can be used is used, and the rest is named."""
 
+import os
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,9 @@ from helpers import picture_folder
 from helpers.batches import PictureBatches
 from helpers.errors import UserError
 from helpers.picture_folder import load_folder, stream_folder
+from tools.lift import lift
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -145,6 +151,45 @@ def test_each_picture_is_decoded_once_until_the_folder_changes(fill, tmp_path_fa
     fewer, _ = stream_folder(folder, cache=cache)
     assert len(decoded) == 61 and len(fewer) == 27 and len(list(cache.iterdir())) == 1
     np.testing.assert_array_equal(first[:], again[:])  # the file that they opened is the one they read
+
+
+def test_where_an_open_file_can_be_neither_replaced_nor_removed_it_goes_the_next_time(
+    fill, tmp_path_factory, monkeypatch
+):
+    cache, replace, unlink = tmp_path_factory.mktemp("cache"), os.replace, Path.unlink
+
+    def as_windows_replaces(part, path):
+        if path.exists():
+            raise PermissionError
+        replace(part, path)
+
+    def as_windows_unlinks(path, **given):
+        if path.suffix == ".bin":
+            raise PermissionError
+        unlink(path, **given)
+
+    first, _ = stream_folder(fill(30), cache=cache)
+    before = first[:]
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "replace", as_windows_replaces)
+        windows.setattr(Path, "unlink", as_windows_unlinks)
+        second, _ = stream_folder(fill(40), cache=cache)
+        assert len(second) == 36 and len(list(cache.iterdir())) == 2
+        np.testing.assert_array_equal(first[:], before)
+    stream_folder(fill(0), cache=cache)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_what_the_manual_says_of_large_folders_can_be_run_in_notebook_05(fill, tmp_path_factory, monkeypatch):
+    manual = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"^```python\n(.*?)^```", manual, re.DOTALL | re.MULTILINE)
+    monkeypatch.setattr(picture_folder, "CHECKOUT", tmp_path_factory.mktemp("checkout"))
+    names = vars(lift(ROOT / "notebooks" / "05_dcgan.ipynb", "PictureBatches", "SEED"))
+    names["own_folder"] = str(fill(40))
+    exec(code, names)
+    assert names["train_faces"].shape == (36, 64, 64, 3) and names["test_faces"].shape == (4, 64, 64, 3)
+    assert [inputs.shape for inputs, _ in names["face_batches"](epoch=0)] == [(32, 64, 64, 3)]
+    assert len(list((picture_folder.CHECKOUT / "data" / "cache" / "own_pictures").glob("*.bin"))) == 1
 
 
 def test_no_more_are_held_out_than_asked_for(fill, tmp_path_factory):

@@ -10,15 +10,14 @@ import pytest
 
 from helpers import stored_pictures
 from helpers.errors import UserError
-from helpers.stored_pictures import HEADER, StoredPictures, key_of, store
+from helpers.stored_pictures import HEADER, StoredPictures, remove_older, store
 
-KEY = bytes(range(32))
 PICTURES = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def path(tmp_path):
-    store(PICTURES, tmp_path / "new" / "pictures.bin", KEY)
+    store(PICTURES, tmp_path / "new" / "pictures.bin")
     return tmp_path / "new" / "pictures.bin"
 
 
@@ -41,23 +40,19 @@ def test_an_order_chooses_pictures_and_their_places(path):
 
 def test_the_digest_names_pictures_and_order_and_not_the_file(path, tmp_path):
     digest = StoredPictures(path, (4, 5, 3)).digest
-    store(PICTURES, tmp_path / "other.bin", KEY[::-1])
+    store(PICTURES, tmp_path / "other.bin")
     assert StoredPictures(tmp_path / "other.bin", (4, 5, 3)).digest == digest
     assert StoredPictures(path, (4, 5, 3), np.arange(9)[::-1]).digest != digest
     changed = PICTURES.copy()
     changed[8, 3, 4, 2] ^= 1
-    store(changed, path, KEY)
+    store(changed, path)
     assert StoredPictures(path, (4, 5, 3)).digest != digest
 
 
-def test_the_key_says_what_a_file_was_made_of(path, tmp_path):
-    assert key_of(path) == KEY and key_of(tmp_path / "none.bin") is None
-
-
-@pytest.mark.parametrize("length", [0, HEADER - 1, HEADER + 61])
-def test_a_file_that_was_cut_off_is_an_error_that_says_what_to_do(path, length):
+@pytest.mark.parametrize("length", [0, 7, HEADER - 1, HEADER, HEADER + 61, HEADER + 8 * 60, HEADER + 10 * 60])
+def test_a_file_that_was_cut_off_anywhere_or_made_longer_is_an_error_that_says_what_to_do(path, length):
     os.truncate(path, length)
-    with pytest.raises(UserError, match="pictures.bin has been cut off. Delete it"):
+    with pytest.raises(UserError, match="pictures.bin has been cut off or altered. Delete it"):
         StoredPictures(path, (4, 5, 3))
 
 
@@ -74,14 +69,30 @@ def test_no_file_is_an_error(tmp_path):
         StoredPictures(tmp_path / "none.bin", (4, 5, 3))
 
 
-def test_a_full_disk_leaves_what_was_there_and_nothing_else(path, monkeypatch):
-    def full(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EDQUOT, "Make room"),
+        (errno.EROFS, "Give another"),
+        (errno.EIO, "Give another"),
+    ],
+)
+def test_what_cannot_be_written_leaves_what_was_there_and_nothing_else(path, monkeypatch, number, hint):
+    def fails(*arguments):
+        raise OSError(number, "It fails")
 
-    monkeypatch.setattr(stored_pictures.os, "fsync", full)
-    with pytest.raises(UserError, match="cannot be written .No space left on device.. Make room"):
-        store(PICTURES[::-1], path, KEY[::-1])
-    assert key_of(path) == KEY and os.listdir(path.parent) == ["pictures.bin"]
+    monkeypatch.setattr(stored_pictures.os, "fsync", fails)
+    with pytest.raises(UserError, match=f"pictures.bin cannot be written .It fails.. {hint}"):
+        store(PICTURES[::-1], path)
+    assert os.listdir(path.parent) == ["pictures.bin"]
+    np.testing.assert_array_equal(StoredPictures(path, (4, 5, 3))[:], PICTURES)
+
+
+def test_where_no_folder_can_be_made_another_is_asked_for(tmp_path):
+    (tmp_path / "file").write_bytes(b"no folder")
+    with pytest.raises(UserError, match="cannot be written .*Give another folder"):
+        store(PICTURES, tmp_path / "file" / "pictures.bin")
 
 
 def test_what_breaks_off_leaves_what_was_there_and_nothing_else(path):
@@ -90,24 +101,38 @@ def test_what_breaks_off_leaves_what_was_there_and_nothing_else(path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store(pictures(), path, KEY[::-1])
-    assert key_of(path) == KEY and os.listdir(path.parent) == ["pictures.bin"]
+        store(pictures(), path)
+    assert os.listdir(path.parent) == ["pictures.bin"]
+    np.testing.assert_array_equal(StoredPictures(path, (4, 5, 3))[:], PICTURES)
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left, written, other = (
-        path.with_name(f"{name}.part") for name in (f"pictures-{dead.pid}", f"pictures-{os.getppid()}", "x-1")
-    )
-    for part in (left, written, other):
+    names = (f"pictures-{dead.pid}", f"pictures-old-{dead.pid}", f"pictures-{os.getppid()}", f"x-{dead.pid}")
+    parts = [path.with_name(f"{name}.part") for name in names]
+    for part in parts:
         part.write_bytes(b"half")
-    store(PICTURES, path, KEY)
-    assert [part.exists() for part in (left, written, other)] == [False, True, True]
+    store(PICTURES, path)
+    assert [part.exists() for part in parts] == [False, False, True, True]
 
 
-def test_a_file_may_be_replaced_while_it_is_read(path):
+def test_a_file_that_is_open_is_left_where_the_system_replaces_none_and_only_then(path, monkeypatch):
+    def refuses(*arguments):
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    monkeypatch.setattr(stored_pictures.os, "replace", refuses)
     stored = StoredPictures(path, (4, 5, 3))
-    store(PICTURES[::-1], path, KEY)
+    store(PICTURES, path)
     np.testing.assert_array_equal(stored[:], PICTURES)
-    np.testing.assert_array_equal(StoredPictures(path, (4, 5, 3))[:], PICTURES[::-1])
+    with pytest.raises(UserError, match="other.bin cannot be written .Access is denied.. Give another"):
+        store(PICTURES, path.with_name("other.bin"))
+    assert os.listdir(path.parent) == ["pictures.bin"]
+
+
+def test_older_states_of_the_same_pictures_are_removed_and_others_are_not(path):
+    names = ("pictures-1.bin", "pictures-2.bin", "pictures2.bin", "pictures-1.txt")
+    for name in names:
+        path.with_name(name).write_bytes(b"")
+    remove_older(path.with_name("pictures-2.bin"))
+    assert sorted(os.listdir(path.parent)) == ["pictures-1.txt", "pictures-2.bin", "pictures2.bin"]
