@@ -1,5 +1,7 @@
 """The long form of the tests says what it did: kills, inputs, minutes, versions and what failed."""
 
+import tempfile
+
 import pytest
 
 from tools import soak
@@ -29,18 +31,34 @@ def test_together(profile, record_property):
     told = {"01": {"minutes": 3.04, "peak": 2**30}, "02": {"minutes": 5, "peak": 3 * 2**30}}
     record_property("together", json.dumps({"profile": profile, "notebooks": told}))
 
-def test_odd():
+def test_odd(tmp_path):
+    (tmp_path / "large").write_bytes(bytes(1000))
     assert int(os.environ["SOAK_SEED"]) == FAULT
 """
 
 
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """Return an empty folder that is the system's temporary one, for this process and for those that it starts."""
+    place = tmp_path / "system"
+    place.mkdir()
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
+    return place
+
+
 @pytest.mark.parametrize(("seed", "status"), [("7", 0), ("8", 1)])
-def test_what_was_done_is_written_whatever_came_of_it(tmp_path, monkeypatch, seed, status):
-    path, report = tmp_path / "test_run.py", tmp_path / "new" / "soak.md"
+def test_what_was_done_is_written_whatever_came_of_it_and_nothing_else_is_left(
+    tmp_path, monkeypatch, system, seed, status
+):
+    path, build = tmp_path / "test_run.py", tmp_path / "new"
     path.write_text(RUN.replace("FAULT", "7"))
     monkeypatch.setenv("SOAK_SEED", seed)
-    assert soak.main(["-p", "no:cacheprovider"], (str(path),), report) == status
-    text = report.read_text(encoding="utf-8")
+    assert soak.main([], (str(path),), build) == status
+    assert not list(system.iterdir()) and [file.name for file in build.iterdir()] == ["soak.md"]
+    text = (build / "soak.md").read_text(encoding="utf-8")
     assert f"**20 kills, 1,000 damaged files; 7 tests, {2 * status} failed" in text
     assert "| small | 20 | 2 | step 1, writing 19 |" in text and "| a_loader | 1,000 | 300 | 700 |" in text
     assert (
@@ -55,9 +73,17 @@ def test_what_was_done_is_written_whatever_came_of_it(tmp_path, monkeypatch, see
 
 
 def test_there_is_a_report_even_if_pytest_could_not_begin(tmp_path):
-    report = tmp_path / "soak.md"
-    assert soak.main(["--no-such-option"], (), report) == 4
-    assert "**0 kills, 0 damaged files; 0 tests, 0 failed, exit status 4.**" in report.read_text(encoding="utf-8")
+    assert soak.main(["--no-such-option"], (), tmp_path) == 4
+    text = (tmp_path / "soak-partial.md").read_text(encoding="utf-8")
+    assert "**0 kills, 0 damaged files; 0 tests, 0 failed, exit status 4.**" in text
+
+
+def test_a_run_of_some_tests_leaves_the_report_of_all(tmp_path, system):
+    path, whole = tmp_path / "test_run.py", tmp_path / "soak.md"
+    path.write_text("def test_one(): pass\ndef test_two(): pass\n")
+    whole.write_text("of all")
+    assert soak.main(["-k", "two"], (str(path),), tmp_path) == 0
+    assert whole.read_text() == "of all" and " 1 tests, " in (tmp_path / "soak-partial.md").read_text(encoding="utf-8")
 
 
 def test_the_tests_are_there_and_the_inputs_are_ten_thousand_or_more():

@@ -1,6 +1,7 @@
 """Pictures that stay on the disk: a training needs no more memory for more of them, and need not wait for them.
 
-SOAK_FILES says how many are trained on (default 600; `make soak` sets 200,000).
+SOAK_FILES says how many are trained on (default 600; `make soak` sets 200,000). Rates are always recorded, and compared
+only where it is set.
 """
 
 import json
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
+LONG = "SOAK_FILES" in os.environ
 FILES = int(os.environ.get("SOAK_FILES", 600))
 GIGABYTE = 2**30
 
@@ -54,4 +56,5 @@ def test_memory_is_bounded_and_the_models_need_not_wait(tmp_path, record_propert
     record_property("streaming", json.dumps(told))
     assert told["files"] == FILES
     assert told["peak"] < 2 * GIGABYTE
-    assert told["pipeline"] > max(told["models"].values())
+    if LONG:  # two seconds of a busy machine prove nothing
+        assert told["pipeline"] > max(told["models"].values())

@@ -2,7 +2,8 @@
 
 Trainings are killed twenty times each and loaders get a thousand damaged files each, at moments and with damage drawn
 anew for each run. A training reads 200,000 pictures from the disk, thirty runs of a notebook are killed, and all
-notebooks run at the same time. What was done is written to build/soak.md, whatever came of it.
+notebooks run at the same time. What was done is written to build/soak.md, whatever came of it; or to
+build/soak-partial.md where further arguments for pytest, such as `-k`, may have left tests out.
 """
 
 import json
@@ -39,24 +40,25 @@ TOGETHER = ("at the same time", "notebook", "minutes", "peak memory")
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "hypothesis")
 
 
-def main(rest: list[str], tests: tuple[str, ...] = TESTS, report: Path = ROOT / "build" / "soak.md") -> int:
+def main(rest: list[str], tests: tuple[str, ...] = TESTS, build: Path = ROOT / "build") -> int:
     """Run the tests in their long form, write the report, and return pytest's exit status.
 
     Args:
-        rest: further arguments for pytest.
+        rest: further arguments for pytest. With any of them the report is `soak-partial.md`, else `soak.md`.
         tests: which tests, each a path from the checkout.
-        report: the file to write; its folder is made if need be.
+        build: the folder for the report; it is made if need be.
     """
     variables = {**LONG, "SOAK_SEED": str(int(time.time())), **os.environ}  # a seed may be given, to do it again
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    report, started = build / ("soak-partial.md" if rest else "soak.md"), time.perf_counter()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         results = Path(folder) / "results.xml"
         options = [f"--junitxml={results}", f"--timeout={SECONDS_A_TEST}", "-o", "junit_family=xunit1"]
+        options.append(f"--basetemp={Path(folder) / 'tests'}")  # else pytest keeps gigabytes of the last three runs
         command = [sys.executable, "-m", "pytest", "--durations=0", *options, *tests, *rest]
         status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
         minutes = (time.perf_counter() - started) / 60
         cases = list(read_cases(results)) if results.exists() else []
-    report.parent.mkdir(parents=True, exist_ok=True)
+    build.mkdir(parents=True, exist_ok=True)
     report.write_text(written(cases, minutes, status, variables["SOAK_SEED"]), encoding="utf-8")
     print(f"What was done stands in {report}.")
     return status
