@@ -76,8 +76,9 @@ class Descent:
         self.is_complete = True
         self._every = max(1, evaluations // keep)
         self._round, self._begun, self._was_done = 0, 0, False
-        # What `steps` has at hand after a whole step, and at which evaluation; None without it.
-        self._variables, self._whole = None, 0
+        # What `steps` has at hand after a whole step (None without it), and at which evaluation; one store, so that
+        # an interrupt finds both or neither.
+        self._kept: tuple[list[np.ndarray] | None, int] = None, 0
         self._line = None if report else _Line(evaluations, name)
         self._report = report or (lambda text, fraction, picture: self._line.show(len(self.history), text))
         self._saved = Saved(checkpoints, [start, evaluations, settings], seconds)
@@ -106,13 +107,14 @@ class Descent:
         """
         optimizer.build([picture])
         variables = [picture, *optimizer.variables]
-        if self._variables:
-            assign(variables, self._variables, self._saved.folder)
-        self._variables = self._variables or []
+        values, whole = self._kept
+        if values:
+            assign(variables, values, self._saved.folder)
+        self._kept = values or [], whole
         for number in range(len(self.history), count):
             yield number
             if self._saved.folder:
-                self._variables, self._whole = values_of(variables), len(self.history)
+                self._kept = values_of(variables), len(self.history)
                 self._save()
 
     def note(self, picture: np.ndarray, losses: Mapping[str, float]) -> None:
@@ -126,8 +128,8 @@ class Descent:
             self.picture, self.best = picture, values["total"]
         if (len(self.history) - 1) % self._every == 0:
             self._keep_stage(picture)
-        if self._variables is None:
-            self._whole = len(self.history)
+        if self._kept[0] is None:
+            self._kept = None, len(self.history)
             self._save()
         fraction = min(1.0, len(self.history) / self.evaluations)
         self._report(f"{self.name}: loss {values['total']:.4g}", fraction, picture=picture)
@@ -159,14 +161,16 @@ class Descent:
         self.stages[len(self.history)] = to_uint8(picture) / np.float32(255)
 
     def _save(self, at_once: bool = False, is_done: bool = False) -> None:
+        variables, whole = self._kept
+
         def state():
             stages = [to_uint8(stage) for stage in self.stages.values()]
             where = {"round": self._round, "begun": self._begun, "is_done": is_done}
-            figures = {"history": self.history[: self._whole], "best": self.best, "stages": [*self.stages]}
-            return [self.picture, *stages, *(self._variables or [])], {**where, **figures}
+            figures = {"history": self.history[:whole], "best": self.best, "stages": [*self.stages]}
+            return [self.picture, *stages, *(variables or [])], {**where, **figures}
 
-        if self._whole:
-            self._saved.keep(self._whole, state, at_once)
+        if whole:
+            self._saved.keep(whole, state, at_once)
 
     def _resume(self) -> None:
         """Put back what a descent of these settings had come to."""
@@ -175,12 +179,12 @@ class Descent:
         [self.picture, *rest], state = found
         numbers, pixels = state["stages"], rest[: len(state["stages"])]
         self.stages = {number: one / np.float32(255) for number, one in zip(numbers, pixels, strict=True)}
-        self._variables = rest[len(numbers) :] or None
-        self.history, self.best, self._whole = state["history"], state["best"], len(state["history"])
+        self.history, self.best = state["history"], state["best"]
+        self._kept = rest[len(numbers) :] or None, len(self.history)
         self._round, self._begun, self._was_done = state["round"], state["begun"], state["is_done"]
-        way = "where it was" if self._variables else "the best picture; the optimiser learns the curvature anew"
+        way = "where it was" if self._kept[0] else "the best picture; the optimiser learns the curvature anew"
         rest = "there is nothing left to do" if self._was_done else f"going on from {way}"
-        self._saved.tell(f"{self._whole} evaluations of {self.name} ({self.history[-1]['seconds']:.0f} s)", rest)
+        self._saved.tell(f"{len(self.history)} evaluations of {self.name} ({self.history[-1]['seconds']:.0f} s)", rest)
 
     def curve(
         self, name: str = "total", over: str = "seconds", lowest: bool = False

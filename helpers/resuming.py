@@ -1,13 +1,15 @@
 """Optimisations of a picture that go on after a kill: what tells one from another, when it is kept, and its steps."""
 
 import dataclasses
+import dis
 import functools
 import hashlib
 import json
+import sys
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import keras
 import numpy as np
@@ -20,60 +22,135 @@ SECONDS = 15.0  # between two checkpoints
 LARGEST_SHARE = 0.05  # of the time that may go into writing them; where a disk is slow they come less often
 
 
+class NotUnderstoodError(Exception):
+    """Something can not be told from others of its kind."""
+
+
 def fingerprint(*things: object) -> str:
     """Return 12 hexadecimal digits that are the same wherever `things` are made alike, and else others.
 
-    Numbers, texts, arrays and variables count by their values; lists, dictionaries and dataclasses by what is in
-    them; networks by their layers and weights; functions, compiled ones too, by their code, what they enclose, and
-    the functions of the same notebook that they call. So an objective with other weights, or one of whose cells was
-    edited, is another one. Anything else counts by its type alone.
+    Numbers, texts, arrays and variables count by their values; lists, dictionaries, dataclasses and other objects by
+    what is in them; networks by their layers and weights; functions and classes, compiled ones too, by their code,
+    what they enclose, and the values of the global names that they read. So an objective with other weights, or one
+    of whose cells was edited, is another one. What an installed library or `helpers` has counts by its name.
+
+    Raises:
+        NotUnderstoodError: there is something else among them, such as an open file.
     """
     digest = hashlib.sha256()
-    for piece in _pieces(things, set()):
-        digest.update(len(piece).to_bytes(8, "big") + piece)
+    try:
+        for piece in _pieces(things, {}):
+            digest.update(len(piece).to_bytes(8, "big") + piece)
+    except RecursionError as error:
+        raise NotUnderstoodError("something that contains itself") from error
     return digest.hexdigest()[:12]
 
 
-def _pieces(thing: object, seen: set[int]) -> Iterator[bytes]:
-    """Yield what a thing is made of; a function that was `seen` is not gone into again."""
+_BY_REPR = bool | int | float | complex | str | bytes | None | range | PurePath | np.dtype
+_BY_REPR |= types.EllipsisType | types.NotImplementedType | tf.DType | tf.TensorShape | tf.TensorSpec
+_ARRAYS = np.ndarray | np.generic | tf.Tensor | tf.Variable | keras.Variable
+
+
+def _pieces(thing: object, seen: dict[int, tuple[int, object]]) -> Iterator[bytes]:
+    """Yield what a thing is made of; one that was `seen` counts by its place among them (kept, so that ids stay)."""
     yield type(thing).__name__.encode()
-    if isinstance(thing, bool | int | float | str | bytes | None):
+    if isinstance(thing, _BY_REPR):
         yield repr(thing).encode()
-    elif isinstance(thing, np.ndarray | np.generic | tf.Tensor | tf.Variable | keras.Variable):
+    elif isinstance(thing, _ARRAYS):
         array = np.asarray(keras.ops.convert_to_numpy(thing))
+        if array.dtype.hasobject:  # its bytes are addresses
+            raise NotUnderstoodError("an array of objects")
         yield from (array.dtype.str.encode(), repr(array.shape).encode(), array.tobytes())
-    elif not isinstance(thing, types.FunctionType) or id(thing) not in seen:
-        seen.add(id(thing))
+    elif id(thing) in seen:
+        yield b"seen as %d" % seen[id(thing)][0]
+    else:
+        if not isinstance(thing, list | tuple | set | frozenset | Mapping | types.MethodType):
+            seen[id(thing)] = len(seen), thing
         for part in _parts(thing):
             yield from _pieces(part, seen)
 
 
 def _parts(thing: object) -> Iterable:
+    """Return what tells a thing from others of its type."""
+    if _is_of_a_library(thing):
+        code = getattr(thing, "__code__", None)
+        return thing.__module__, thing.__qualname__, code and _of_code(code)
+    if isinstance(thing, types.ModuleType):
+        return [thing.__name__]
     if isinstance(thing, types.FunctionType):
-        enclosed = [cell.cell_contents for cell in thing.__closure__ or ()]
-        called = [thing.__globals__.get(name) for name in _names_in(thing.__code__)]
-        here = [one for one in called if getattr(one, "__globals__", None) is thing.__globals__]
-        return _of_code(thing.__code__), thing.__defaults__, thing.__kwdefaults__, enclosed, here
+        read = {name: thing.__globals__.get(name, "built in") for name in _globals_of(thing.__code__)}
+        return _of_code(thing.__code__), thing.__defaults__, thing.__kwdefaults__, thing.__closure__, read
+    if isinstance(thing, types.CellType):
+        return [] if thing == types.CellType() else [thing.cell_contents]  # a name may be bound only later, or never
+    if isinstance(thing, types.MethodType):
+        return thing.__func__, thing.__self__
+    if isinstance(thing, types.BuiltinMethodType) and not isinstance(thing.__self__, types.ModuleType | None):
+        return thing.__self__, thing.__name__
+    if isinstance(thing, np.ufunc) and getattr(np, thing.__name__, None) is thing:
+        return [thing.__name__]
     if isinstance(thing, Mapping):
-        return sorted(thing.items(), key=repr)
+        return sorted(thing.items(), key=lambda item: repr(item[0]))
     if isinstance(thing, set | frozenset):
         return sorted(thing, key=repr)
     if isinstance(thing, list | tuple):
         return thing
+    return _parts_of_object(thing)
+
+
+def _parts_of_object(thing: object) -> Iterable:
+    kind = type(thing)
     if isinstance(thing, keras.layers.Layer):
-        return json.dumps(recipe_of(thing)), values_of(thing.weights)
+        kinds = [type(layer) for layer in (thing, *getattr(thing, "layers", ()))]
+        return json.dumps(recipe_of(thing)), values_of(thing.weights), kinds
     if isinstance(thing, functools.partial):
         return thing.func, thing.args, thing.keywords
+    if isinstance(thing, slice):
+        return thing.start, thing.stop, thing.step
+    if isinstance(thing, property):
+        return thing.fget, thing.fset
+    if isinstance(thing, staticmethod | classmethod):
+        return [thing.__func__]
+    if isinstance(thing, np.random.Generator):
+        return [thing.bit_generator.state]
+    if isinstance(thing, type):
+        return thing.__name__, thing.__bases__, {name: one for name, one in vars(thing).items() if _counts(name, one)}
     if dataclasses.is_dataclass(thing):
-        return [getattr(thing, field.name) for field in dataclasses.fields(thing)]
-    if hasattr(thing, "python_function"):  # what tf.function was given
+        return kind, [getattr(thing, field.name) for field in dataclasses.fields(thing)]
+    if isinstance(getattr(thing, "python_function", None), Callable):  # what tf.function was given
         return [thing.python_function]
-    return ()
+    if kind is types.SimpleNamespace or hasattr(thing, "__dict__") and all(map(_is_ours, kind.__mro__[:-1])):
+        return kind, vars(thing)
+    raise NotUnderstoodError(kind.__name__)
 
 
-def _names_in(code: types.CodeType) -> list[str]:
-    inner = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names_in(part)]
-    return [*code.co_names, *inner]
+def _counts(name: str, member: object) -> bool:
+    """Return whether a member of a class is written there, and not made by Python or by `dataclass`."""
+    is_by_hand = isinstance(member, types.FunctionType) and member.__code__.co_filename != "<string>"
+    return is_by_hand or not name.startswith("__")
+
+
+def _is_of_a_library(thing: object) -> bool:
+    """Return whether a function or class can be had by its name from Python, `helpers` or an installed library."""
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    if not (isinstance(module, str) and isinstance(name, str)):
+        return False
+    named = functools.reduce(lambda within, part: getattr(within, part, None), name.split("."), sys.modules.get(module))
+    if named is not thing:
+        return False
+    folders = Path(getattr(sys.modules[module], "__file__", None) or "").parts
+    is_installed = "site-packages" in folders or "dist-packages" in folders
+    return is_installed or module.partition(".")[0] in {*sys.stdlib_module_names, __package__}
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.startswith(f"{__package__}.") or not _is_of_a_library(kind)
+
+
+def _globals_of(code: types.CodeType) -> set[str]:
+    """Return the global names that code reads, that of its inner functions included."""
+    inner = [_globals_of(part) for part in code.co_consts if isinstance(part, types.CodeType)]
+    loads = [step for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    return {step.argval for step in loads}.union(*inner)
 
 
 def _of_code(code: types.CodeType) -> list:
@@ -90,7 +167,8 @@ class Saved:
 
         Args:
             folder: where they go; an optimisation with other settings, by their `fingerprint`, gets another one in it.
-            settings: whatever makes the result what it is: pictures, sizes, weights, the objective.
+            settings: whatever makes the result what it is: pictures, sizes, weights, the objective. If `fingerprint`
+                does not understand them, there are no checkpoints, rather than those of something else.
             seconds: from one checkpoint to the next, which is what a kill costs; 0 writes one at each step.
 
         Raises:
@@ -98,7 +176,11 @@ class Saved:
         """
         if not seconds >= 0:
             raise UserError(f"seconds between checkpoints is {seconds}. Give 0 or more.")
-        self.folder = Path(folder) / fingerprint(settings) if folder else None
+        try:
+            self.folder = Path(folder) / fingerprint(settings) if folder else None
+        except NotUnderstoodError as error:
+            print(f"No checkpoints are written: among the settings is one that can not be told from others ({error}).")
+            self.folder = None
         self.seconds, self._number, self._was_refused = seconds, 0, False
         self._last, self._cost = time.perf_counter(), 0.0
 
@@ -201,8 +283,9 @@ class Rounds:
             left = steps - len(record["values"])
             for value, climbed in climb(gradient, record["picture"], left, random=random, **settings):
                 yield value, climbed
-                record["values"].append(float(value))
-                record |= {"picture": climbed, "random": random.bit_generator.state}
+                values = [*self._records[self._number]["values"], float(value)]
+                record = {"values": values, "picture": climbed, "random": random.bit_generator.state}
+                self._records[self._number] = record  # one store: an interrupt finds a whole step or none
                 self._save()
         except (KeyboardInterrupt, GeneratorExit):  # interrupted in a step, or the loop was left
             self._save(at_once=True)
