@@ -113,7 +113,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
     parts = [path.with_name(f"{name}.part") for name in names]
     for part in parts:
         part.write_bytes(b"half")
-    store(PICTURES, path)
+    store(PICTURES, path.with_name("pictures-new.bin"))
     assert [part.exists() for part in parts] == [False, False, True, True]
 
 
