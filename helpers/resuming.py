@@ -113,7 +113,7 @@ def _parts_of_object(thing: object) -> Iterable:
     if isinstance(thing, np.random.Generator):
         return [thing.bit_generator.state]
     if isinstance(thing, type):
-        return thing.__name__, thing.__bases__, {name: one for name, one in vars(thing).items() if _counts(name, one)}
+        return thing.__name__, thing.__bases__, _members_of(thing)
     if dataclasses.is_dataclass(thing):
         return kind, [getattr(thing, field.name) for field in dataclasses.fields(thing)]
     if isinstance(getattr(thing, "python_function", None), Callable):  # what tf.function was given
@@ -123,10 +123,15 @@ def _parts_of_object(thing: object) -> Iterable:
     raise NotUnderstoodError(kind.__name__)
 
 
-def _counts(name: str, member: object) -> bool:
-    """Return whether a member of a class is written there, and not made by Python or by `dataclass`."""
-    is_by_hand = isinstance(member, types.FunctionType) and member.__code__.co_filename != "<string>"
-    return is_by_hand or not name.startswith("__")
+def _members_of(kind: type) -> dict[str, object]:
+    """Return what is written in a class, without what Python and `dataclass` make."""
+
+    def is_written(name, member):
+        is_method = isinstance(member, types.FunctionType)
+        is_made = is_method and dataclasses.is_dataclass(kind) and member.__code__.co_filename == "<string>"
+        return is_method and not is_made or not name.startswith("__")
+
+    return {name: member for name, member in vars(kind).items() if is_written(name, member)}
 
 
 def _is_of_a_library(thing: object) -> bool:

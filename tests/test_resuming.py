@@ -5,6 +5,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import tensorflow as tf
 from helpers import resuming
 from helpers.checkpoints import Checkpoints
 from helpers.errors import UserError
-from helpers.resuming import Rounds, Saved, fingerprint
+from helpers.resuming import NotUnderstoodError, Rounds, Saved, fingerprint
 
 START = np.linspace(0, 1, 4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
 
@@ -56,6 +57,31 @@ def network(value, units=2):
     return model
 
 
+class Scale:
+    """A callable object; its method can be had bound, too."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, x):
+        return x * self.size
+
+
+def unbound(value=None):
+    """Return a function one of whose enclosed names has no value, unless one is given."""
+    if value is not None:
+        late = value
+    return lambda: late
+
+
+def called_twice(*order):
+    made = {"f": source_of("def f(x): return x + 1", "f"), "g": source_of("def g(x): return x + 2", "g")}
+    return [made[name] for name in order]
+
+
+READS = "LIMIT = {}\ndef loss(x): return (lambda: x + LIMIT)()"
+COMPILED = "import tensorflow as tf\n@tf.function\ndef gram(x): return {}\ndef loss(x): return gram(x)"
+CLASS = "class Loss:\n    def __call__(self, x): return {}\nloss = Loss()"
 CALLED = "def gram(x): return {}\ndef loss(x): return [gram(part) for part in x]\n"
 MADE = {
     "number": lambda: 0.1,
@@ -101,6 +127,49 @@ MADE = {
     "partial of another": lambda: partial(enclosing(3.0), 1, weight=2),
     "dataclass": lambda: Point(1.0, START),
     "other dataclass": lambda: Point(2.0, START),
+    "reads a global": lambda: source_of(READS.format(1)),
+    "reads another global": lambda: source_of(READS.format(2)),
+    "reads a global array": lambda: source_of(f"import numpy\n{READS.format('numpy.ones(3)')}"),
+    "reads another global array": lambda: source_of(f"import numpy\n{READS.format('numpy.zeros(3)')}"),
+    "calls a compiled function": lambda: source_of(COMPILED.format("x")),
+    "calls an edited compiled function": lambda: source_of(COMPILED.format("x * x")),
+    "ufunc": lambda: np.sign,
+    "other ufunc": lambda: np.tanh,
+    "NumPy's function": lambda: np.linalg.norm,
+    "other of NumPy's functions": lambda: np.linalg.det,
+    "built in": lambda: max,
+    "other built in": lambda: min,
+    "Keras's function": lambda: keras.ops.sign,
+    "other of Keras's functions": lambda: keras.ops.tanh,
+    "class of a library": lambda: keras.optimizers.SGD,
+    "other class of a library": lambda: keras.optimizers.Adam,
+    "callable object": lambda: Scale(1),
+    "callable object, other state": lambda: Scale(2),
+    "bound method": lambda: Scale(1).__call__,
+    "bound method, other state": lambda: Scale(2).__call__,
+    "bound method of a list": lambda: [1, 2].index,
+    "bound method of another list": lambda: [1, 3].index,
+    "object of a class": lambda: source_of(CLASS.format("x")),
+    "object of an edited class": lambda: source_of(CLASS.format("x * x")),
+    "namespace": lambda: SimpleNamespace(a=1),
+    "other namespace": lambda: SimpleNamespace(a=2),
+    "range": lambda: range(3),
+    "other range": lambda: range(4),
+    "slice": lambda: slice(1, 3),
+    "other slice": lambda: slice(1, 4),
+    "complex": lambda: 1 + 2j,
+    "other complex": lambda: 1 + 3j,
+    "path": lambda: Path("a"),
+    "other path": lambda: Path("b"),
+    "Ellipsis": lambda: source_of("def loss(x): return x[..., 0]"),
+    "random numbers": lambda: np.random.default_rng(1),
+    "other random numbers": lambda: np.random.default_rng(2),
+    "module": lambda: np,
+    "other module": lambda: tf,
+    "first again": lambda: called_twice("f", "g", "f"),
+    "second again": lambda: called_twice("f", "g", "g"),
+    "encloses nothing": lambda: unbound(),
+    "encloses something": lambda: unbound(1),
     "network": lambda: network(0.5),
     "network, other weights": lambda: network(0.25),
     "network, other shape": lambda: network(0.5, units=3),
@@ -122,6 +191,33 @@ def test_another_process_finds_the_same_fingerprint():
     done = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == [fingerprint(make()) for make in MADE.values()]
+
+
+def test_only_the_globals_that_are_read_count():
+    """The attribute `.size` is none of them, though a global of that name came with another cell."""
+    texts = "def loss(x): return x.size", "size = 3\nother = 4\ndef loss(x): return x.size"
+    assert fingerprint(source_of(texts[0])) == fingerprint(source_of(texts[1]))
+
+
+NOT_UNDERSTOOD = {
+    "object": object,
+    "lock": threading.Lock,
+    "iterator": lambda: iter([1, 2]),
+    "optimiser": lambda: keras.optimizers.SGD(0.1),
+    "array of objects": lambda: np.array([object()]),
+    "own function": lambda: np.frompyfunc(lambda x: x + 1, 1, 1),
+    "list that contains itself": lambda: (one := []).append(one) or one,
+    "function that reads one": lambda: source_of("LOCK = object()\ndef loss(x): return LOCK"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_UNDERSTOOD)
+def test_what_is_not_understood_has_no_checkpoints(tmp_path, capsys, name):
+    with pytest.raises(NotUnderstoodError):
+        fingerprint(NOT_UNDERSTOOD[name]())
+    first = climbed_to_the_end(Rounds(tmp_path, [1, NOT_UNDERSTOOD[name]()], seconds=0))
+    assert first == climbed_to_the_end(Rounds(None, 1)) and not list(tmp_path.iterdir())
+    assert capsys.readouterr().out.count("No checkpoints are written") == 1
 
 
 # When it is kept
@@ -248,6 +344,43 @@ def test_an_ascent_that_was_interrupted_ends_as_one_that_was_not(tmp_path, capsy
     assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=1000), counted) == climbed_to_the_end(Rounds(None, 1))
     assert counted.calls == len(SIZES) * STEPS - (at - 1)  # what was done is not done again
     assert f"Found {at - 1} steps" in capsys.readouterr().out
+
+
+class InterruptsInstruction:
+    """Interrupts one function before its instruction number `at`, counted from when it is called the first time."""
+
+    def __init__(self, function, at):
+        self.code, self.left = function.__code__, at
+
+    def __enter__(self):
+        self.before = sys.gettrace()
+        sys.settrace(lambda frame, event, _: self._watch(frame) if frame.f_code is self.code else None)
+
+    def __exit__(self, *_):
+        sys.settrace(self.before)
+
+    def _watch(self, frame):
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._step
+
+    def _step(self, frame, event, _):
+        self.left -= event == "opcode"
+        if self.left == 0 and event == "opcode":
+            raise KeyboardInterrupt
+        return self._step
+
+
+def test_an_interrupt_between_any_two_instructions_keeps_a_whole_step_or_none(tmp_path):
+    """The instructions of the first round's first steps; what is done is counted only with its picture."""
+    whole = climbed_to_the_end(Rounds(None, 1))
+    for at in range(1, 220):
+        folder = tmp_path / str(at)
+        with pytest.raises(KeyboardInterrupt), InterruptsInstruction(Rounds.steps, at):
+            climbed_to_the_end(Rounds(folder, 1, seconds=1000))
+        rounds = Rounds(folder, 1, seconds=1000)
+        done = rounds.steps_done
+        assert climbed_to_the_end(rounds) == whole, at
+    assert done > 1
 
 
 @pytest.mark.parametrize("at", range(1, 12))
