@@ -185,8 +185,8 @@ def test_finishing_ships_the_last_checkpoint_with_its_card(tmp_path, tiny_data, 
 def stop_after(save):
     """Return a `_save` after which the reader interrupts the kernel."""
 
-    def save_and_stop(training):
-        save(training)
+    def save_and_stop(training, **options):
+        save(training, **options)
         raise KeyboardInterrupt
 
     return save_and_stop
