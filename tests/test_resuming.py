@@ -18,7 +18,8 @@ import tensorflow as tf
 from helpers import resuming
 from helpers.checkpoints import Checkpoints
 from helpers.errors import UserError
-from helpers.resuming import NotUnderstoodError, Rounds, Saved, fingerprint
+from helpers.fingerprints import NotUnderstoodError, fingerprint
+from helpers.resuming import Rounds, Saved
 
 START = np.linspace(0, 1, 4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
 
