@@ -143,14 +143,14 @@ class JudgeExplorer(Explorer):
         model, source = self._model, self.controls["source"].value
         try:
             picture = self.picture
-            self._show("judged", picture, self._title(source))
             [logit] = logits_of(self._judges[model], picture[None])
-            self.bar.value = bar(logit)
             reals, fakes = self._judged_sets()
+            chart = png_bytes(self._charts[model].marked(logit))
         except UserError:  # the verdict on another picture must not stay
             self.bar.value, self.pictures["verdicts"].value = "", b""
             raise
-        self.pictures["verdicts"].value = png_bytes(self._charts[model].marked(logit))
+        self._show("judged", picture, self._title(source))  # only now, so that all parts change together
+        self.bar.value, self.pictures["verdicts"].value = bar(logit), chart
         hint = " It has seen pictures framed like the real ones only, so cut yours alike." if source == "own" else ""
         return place_among(logit, reals, fakes) + hint
 
