@@ -91,7 +91,7 @@ def writing(sizes: Sizes) -> list[Row]:
 
     def we_write() -> None:
         for seed in range(sizes.our_texts):
-            task.notebook.write_words(model, step, task.vocabulary, prompt_ids, length, TEMPERATURES, seed)
+            task.notebook.write_words(model, step, prompt_ids, length, TEMPERATURES, seed)
 
     say("writing words")
     counts = sizes.recipe_words * len(TEMPERATURES), length * len(TEMPERATURES) * sizes.our_texts

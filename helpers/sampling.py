@@ -1,6 +1,6 @@
 """What a sampler is asked for: checked first, then in tensors whose shapes hardly ever change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 from typing import NamedTuple
 
@@ -18,10 +18,11 @@ class Request(NamedTuple):
     `prompt` (streams, places) int32 holds the same ids in each row, `read` of them, then room for `length`
     more and for what rounding up adds; `temperature` (streams,) float32; `uniform` (places, streams)
     float32 in [0, 1), a random number for each choice; `narrow` is (top_k int32, top_p float32), or
-    None where they cut nothing off.
+    None where they cut nothing off. What stands before the place `begin` has been read already.
     """
 
     prompt: tf.Tensor
+    begin: tf.Tensor
     read: tf.Tensor
     length: tf.Tensor
     temperature: tf.Tensor
@@ -62,6 +63,7 @@ def request(
     most = np.iinfo(np.int32).max
     return Request(
         prompt=tf.constant(np.pad(ids, [(0, 0), (0, length + room)])),
+        begin=tf.constant(0),
         read=tf.constant(read),
         length=tf.constant(length),
         temperature=tf.constant(temperatures, tf.float32),
@@ -74,6 +76,25 @@ def new_ids(written: tf.Tensor, request: Request) -> np.ndarray:
     """Return what was written after the prompt, `(streams, length)` int32, out of `(streams, places)`."""
     read, length = int(request.read), int(request.length)
     return written[:, read : read + length].numpy()
+
+
+def in_pieces(generate: Callable, state: object, request: Request, size: int) -> Iterator[np.ndarray]:
+    """Write piece by piece what is asked for; yield new ids `(streams, size)` int32, fewer in the last piece.
+
+    Together they are what one call gives that writes everything.
+
+    Args:
+        generate: called as `generate(state, request)`, where `state` holds what stands before `request.begin`;
+            returns all that is written, `(streams, places)` int32, and the state before the last new id was read.
+        state: before anything was read.
+    """
+    end = int(request.read + request.length)
+    for place in range(int(request.read), end, size):
+        length = min(size, end - place)
+        request = request._replace(read=tf.constant(place), length=tf.constant(length))
+        written, state = generate(state, request)
+        yield new_ids(written, request)
+        request = request._replace(prompt=written, begin=tf.constant(place + length - 1))
 
 
 def _check(temperatures: Sequence[float], top_k: int | None, top_p: float, length: int) -> None:

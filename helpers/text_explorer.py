@@ -1,7 +1,8 @@
 """The explorer of a language model: sliders that rewrite a text, and the probabilities of its next symbol."""
 
 import html
-from collections.abc import Callable, Mapping, Set
+import threading
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import ipywidgets
@@ -11,6 +12,7 @@ from helpers.explorers import Explorer, by_name
 from helpers.widgets import LARGEST_SEED, button, choice, labelled, mark, view_of
 
 TOP_K = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
+CURSOR = "<span aria-hidden='true'>▌</span>"  # at the end of a text that is still being written
 VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would not show
 
 
@@ -18,17 +20,21 @@ VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would n
 class Written:
     """A text, and the distribution that its first new symbol was drawn from.
 
+    `continuation` is the text after the prompt, or its pieces in their order, which may take their time.
     `candidates` are (symbol, probability) pairs, the most probable first.
     """
 
     prompt: str
-    continuation: str
+    continuation: str | Iterable[str]
     candidates: list[tuple[str, float]]
     remark: str = ""
 
 
 class TextExplorer(Explorer):
     """Sliders for temperature, top-k, top-p, length and seed; every move rewrites the text at once.
+
+    A text that comes in pieces is shown as it comes, by a thread of its own; a cursor stands at its end until it is
+    whole. A move in the meantime ends it and starts the next.
 
     Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-model`, `-prompt`,
     `-temperature`, `-top-k`, `-top-p`, `-length`, `-seed`, `-surprise`, `-reset`, `-status` and `-result`.
@@ -65,6 +71,7 @@ class TextExplorer(Explorer):
                 "seed": ipywidgets.BoundedIntText(0, min=0, max=LARGEST_SEED, description="Seed"),
             }
         )
+        self._thread, self._stop = None, threading.Event()
         self.text = mark(ipywidgets.HTML(layout={"width": "32em", "max_width": "100%", "min_height": "12em"}), "result")
         self.bars = ipywidgets.HTML(layout={"width": "16em"})
         for part in (self.text, self.bars):
@@ -74,6 +81,7 @@ class TextExplorer(Explorer):
         models = [labelled("Model", model)] if len(self._writers) > 1 else []
         self.view = view_of([*models, *shown, ipywidgets.HBox(buttons), self.status], [self.text, self.bars])
         self._refresh(self.controls.keys())
+        self.wait()  # a notebook that is kept as a page has the whole first text
 
     def surprise(self) -> None:
         """Write with a seed drawn by lot."""
@@ -83,17 +91,61 @@ class TextExplorer(Explorer):
         """Go back to the first prompt and the first settings."""
         self.set(**self._first)
 
+    @property
+    def is_writing(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the text is whole; return False if it is not after `seconds`."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return not self.is_writing
+
+    def _refresh(self, names: Set[str]) -> None:
+        self._stop.set()
+        self.wait()  # at most for one piece
+        self._thread = None
+        super()._refresh(names)
+        if self._thread is not None:
+            self._thread.start()  # only now, so that what it says comes after the remark
+
     def _redraw(self, names: Set[str]) -> str:
         try:
             settings = self._values()
             written = self._writers[settings.pop("model")](**settings)
-        except Exception:  # the text of other settings must not stay
-            self.text.value = self.bars.value = ""
+        except Exception:
+            self._show_nothing()
             raise
-        both = f"<b>{html.escape(written.prompt)}</b>{html.escape(written.continuation)}"
-        self.text.value = f"<div style='white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5'>{both}</div>"
-        self.bars.value = candidate_bars(written.candidates)
+        if isinstance(written.continuation, str):
+            self._show_text(written, written.continuation)
+        else:
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._stream, args=(written, self._stop), daemon=True)
         return written.remark
+
+    def _stream(self, written: Written, stop: threading.Event) -> None:
+        """Show a text as its pieces come; the text before it stays until there is a first one."""
+        text = ""
+        with self._in_words():
+            try:
+                for piece in written.continuation:
+                    if stop.is_set():
+                        return
+                    text += piece
+                    self._show_text(written, text, is_whole=False)
+                self._show_text(written, text)
+            except Exception:
+                self._show_nothing()
+                raise
+
+    def _show_text(self, written: Written, continuation: str, is_whole: bool = True) -> None:
+        both = f"<b>{html.escape(written.prompt)}</b>{html.escape(continuation)}{'' if is_whole else CURSOR}"
+        style = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5"
+        self.text.value = f"<div aria-busy='{str(not is_whole).lower()}' style='{style}'>{both}</div>"
+        self.bars.value = candidate_bars(written.candidates)
+
+    def _show_nothing(self) -> None:  # the text of other settings must not stay
+        self.text.value = self.bars.value = ""
 
 
 def candidate_bars(candidates: list[tuple[str, float]]) -> str:

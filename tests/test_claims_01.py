@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import partial
 
 import keras
 import nbformat
@@ -22,7 +23,8 @@ nb = lift(
     *("reweight_distribution", "entropy_in_bits", "choose", "temper", "draw", "keep_most_probable", "generate"),
     *("build_character_model", "character_step", "empty_memory", "write_characters", "next_candidates"),
     *("make_vectorizer", "TransformerLanguageModel", "adaptive_cross_entropy", "start_as_unigram", "score_words"),
-    *("evaluator", "word_step", "never_written", "empty_cache", "in_columns", "write_words", "decaying_rate"),
+    *("evaluator", "word_step", "never_written", "empty_cache", "in_columns", "words_in_pieces", "write_words"),
+    *("decaying_rate",),
 )
 EXAMPLE = np.exp(-0.5 * np.arange(12)) / np.exp(-0.5 * np.arange(12)).sum()
 
@@ -206,12 +208,23 @@ def sum_step(ids, total):
 def test_generate_reads_the_whole_prompt_once_and_then_its_own_ids(prompt, length):
     prompts = np.array([prompt, prompt[::-1]], np.int32) + [[0], [1]]
     asked = sampling.request(prompts, length, temperatures=[0.0, 1.0])
-    written = nb.generate(sum_step, tf.zeros(2, tf.int32), asked)
+    written, total = nb.generate(sum_step, tf.zeros(2, tf.int32), asked)
+    assert total.numpy().tolist() == [sum(row[: len(prompt) + length - 1]) for row in written.numpy().tolist()]
     for row, start in zip(sampling.new_ids(written, asked), prompts.tolist(), strict=True):
         expected = list(start)
         for _ in range(length):
             expected.append(sum(expected) % 11)
         assert row.tolist() == expected[len(start) :]
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 30])
+def test_pieces_are_together_what_is_written_at_once(character_model, size):
+    asked = sampling.request(VOCABULARY.encode("bad cafe"), 21, temperatures=[0.5, 1.0], seed=3, top_p=0.95)
+    step, state = nb.character_step(character_model), nb.empty_memory(character_model, 2)
+    pieces = list(sampling.in_pieces(partial(nb.generate, step), state, asked, size))
+    assert [piece.shape[1] for piece in pieces[:-1]] == [size] * (20 // size)
+    written, _ = nb.generate(step, state, asked)
+    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), sampling.new_ids(written, asked))
 
 
 VOCABULARY = text.Vocabulary("abcdefg ")
@@ -377,11 +390,15 @@ def test_cached_steps_equal_the_full_pass(transformer):
 
 @pytest.mark.parametrize("read", [2, 7, 8, 20])
 def test_write_words_equals_a_slow_loop_that_slides_its_window(transformer, read):
-    words = text.Vocabulary(map(str, range(12)))
     prompt, temperatures = random_ids(read, seed=read), [0.0, 1.0, 1.5]
     step, length = nb.word_step(transformer), 3 * transformer.context
-    fast = nb.write_words(transformer, step, words, prompt, length, temperatures, seed=5, top_k=9, top_p=0.95)
+    asked = transformer, step, prompt, length, temperatures
+    settings = {"seed": 5, "top_k": 9, "top_p": 0.95}
+    fast = nb.write_words(*asked, **settings)
     assert fast.shape == (3, length) and fast.min() > 1
+    pieces = list(nb.words_in_pieces(*asked, **settings, size=3))
+    assert max(piece.shape[1] for piece in pieces) == 3 and len(pieces) > length / 3
+    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), fast)
     ids = np.tile(prompt, (3, 1))
     while ids.shape[1] < read + length:
         window = ids[:, -8:] if ids.shape[1] == read else ids[:, -4:]
@@ -395,28 +412,23 @@ def test_write_words_equals_a_slow_loop_that_slides_its_window(transformer, read
 
 
 def test_padding_and_unknown_are_never_written(transformer):
-    words = text.Vocabulary(map(str, range(12)))
     step = nb.word_step(transformer)
-    written = nb.write_words(
-        transformer, step, words, random_ids(2), 3 * transformer.context, [0.0, 1.0, 50.0, 1e9, 1e39]
-    )
+    written = nb.write_words(transformer, step, random_ids(2), 3 * transformer.context, [0.0, 1.0, 50.0, 1e9, 1e39])
     assert written.min() > 1 and all(len(set(row)) > 5 for row in written[2:])  # of 10 words
 
 
 def test_whole_numbers_and_large_seeds_are_accepted(transformer):
-    words = text.Vocabulary(map(str, range(12)))
     step = nb.word_step(transformer)
-    written = nb.write_words(transformer, step, words, random_ids(2), 4, [1.0], seed=2**31, top_k=3, top_p=1)
+    written = nb.write_words(transformer, step, random_ids(2), 4, [1.0], seed=2**31, top_k=3, top_p=1)
     assert written.shape == (1, 4)
 
 
 def test_bad_input_for_words_is_named(transformer):
-    words = text.Vocabulary(map(str, range(12)))
     step = nb.word_step(transformer)
     with pytest.raises(UserError, match="prompt is empty"):
-        nb.write_words(transformer, step, words, np.array([], np.int32), 5, [1.0])
+        nb.write_words(transformer, step, np.array([], np.int32), 5, [1.0])
     with pytest.raises(UserError, match="temperature of -1"):
-        nb.write_words(transformer, step, words, random_ids(2), 5, [-1.0])
+        nb.write_words(transformer, step, random_ids(2), 5, [-1.0])
 
 
 # The loss

@@ -1,10 +1,15 @@
 """The text explorer: controls reach the function, its errors are shown in place, and nothing is taken for HTML."""
 
+import html
+import queue
+import threading
+from dataclasses import replace
+
 import pytest
 from explorer_tools import alert, find, walk_through
 
 from helpers.errors import UserError
-from helpers.text_explorer import TextExplorer, Written, candidate_bars
+from helpers.text_explorer import CURSOR, TextExplorer, Written, candidate_bars
 
 
 class Writer:
@@ -138,11 +143,107 @@ def test_texts_are_no_html(explorer, writer):
 
 
 def test_bars_are_as_long_as_the_probabilities():
-    html = candidate_bars([("e", 0.625), ("t", 0.04)])
-    assert "width:62.5%" in html and "width:4.0%" in html and html.index("62.5%") < html.index("4.0%")
-    assert html.count("<tr>") == 2 and candidate_bars([]).count("<tr>") == 0
+    bars = candidate_bars([("e", 0.625), ("t", 0.04)])
+    assert "width:62.5%" in bars and "width:4.0%" in bars and bars.index("62.5%") < bars.index("4.0%")
+    assert bars.count("<tr>") == 2 and candidate_bars([]).count("<tr>") == 0
 
 
 @pytest.mark.parametrize(("symbol", "shown"), [(" ", "␣"), ("\n", "↵"), ("-", "-"), ("good", "good")])
 def test_blanks_can_be_seen_in_the_bars(symbol, shown):
     assert f"<code>{shown}</code>" in candidate_bars([(symbol, 0.5)])
+
+
+class SlowWriter(Writer):
+    """Gives its text in pieces, each only when it is allowed to; counts those that were asked for."""
+
+    def __init__(self, *pieces):
+        super().__init__()
+        self.pieces, self.allowed, self.asked_for = pieces, threading.Semaphore(0), 0
+
+    def __call__(self, **values):
+        return replace(super().__call__(**values), continuation=self.write())
+
+    def write(self):
+        for piece in self.pieces:
+            self.asked_for += 1
+            assert self.allowed.acquire(timeout=60)
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    def allow(self, pieces=1):
+        self.allowed.release(pieces)
+
+
+@pytest.fixture
+def slow():
+    return SlowWriter("<one>", " two", " three")
+
+
+@pytest.fixture
+def streaming(slow):
+    slow.allow(3)
+    explorer = TextExplorer(slow, "x", symbols=57, length=40, longest=200)
+    explorer.shown = queue.Queue()
+    explorer.text.observe(lambda change: explorer.shown.put(change["new"]), names="value")
+    return explorer
+
+
+def test_the_first_text_in_pieces_is_whole_at_once(streaming):
+    assert "&lt;one&gt; two three</div>" in streaming.text.value and "aria-busy='false'" in streaming.text.value
+    assert not streaming.is_writing
+
+
+def test_a_text_in_pieces_is_shown_as_it_comes(streaming, slow):
+    slow.remark = "a remark"
+    streaming.controls["prompt"].value = "y"
+    assert "<b>x</b>" in streaming.text.value and "a remark" in streaming.status.value and streaming.is_writing
+    for so_far in ("&lt;one&gt;", "&lt;one&gt; two", "&lt;one&gt; two three"):
+        slow.allow()
+        shown = streaming.shown.get(timeout=60)
+        assert f"<b>y</b>{so_far}{CURSOR}</div>" in shown and "aria-busy='true'" in shown
+    assert "<b>y</b>&lt;one&gt; two three</div>" in streaming.shown.get(timeout=60)
+    assert streaming.wait(60) and "75.0%" in streaming.bars.value and "a remark" in streaming.status.value
+
+
+def test_a_move_ends_the_text_under_way_and_starts_the_next(streaming, slow):
+    before = slow.asked_for
+    streaming.set(seed=1)
+    slow.allow()
+    assert "<one>" in html.unescape(streaming.shown.get(timeout=60))
+    move = threading.Thread(target=lambda: streaming.set(prompt="z"))
+    move.start()  # waits for the piece that is being written, and no longer
+    slow.allow(4)
+    move.join(60)
+    assert streaming.wait(60) and "<b>z</b>&lt;one&gt; two three</div>" in streaming.text.value
+    assert slow.asked_for - before in (2 + 3, 3 + 3), "the last piece may have been under way already"
+
+
+def test_an_error_between_two_pieces_is_said_and_the_next_move_mends_it(streaming, slow):
+    whole, slow.pieces = slow.pieces, ("one", UserError("there is no <more>"))
+    slow.allow(2)
+    streaming.set(seed=1)
+    assert streaming.wait(60)
+    assert "there is no &lt;more&gt;" in alert(streaming) and streaming.text.value == streaming.bars.value == ""
+    slow.pieces = (ZeroDivisionError("a bug"),)
+    slow.allow()
+    streaming.set(seed=2)
+    assert streaming.wait(60) and "ZeroDivisionError: a bug" in alert(streaming)
+    slow.pieces = whole
+    slow.allow(3)
+    streaming.set(seed=3)
+    assert streaming.wait(60) and not alert(streaming) and "two three</div>" in streaming.text.value
+
+
+def test_an_error_of_the_first_piece_is_not_hidden_by_the_remark(slow):
+    slow.pieces, slow.remark = (UserError("the prompt is empty"),), "a remark"
+    slow.allow()
+    assert "the prompt is empty" in alert(TextExplorer(slow, "", symbols=57, length=40, longest=200))
+
+
+def test_a_hundred_moves_leave_no_threads_behind(streaming, slow):
+    before = threading.active_count()
+    for seed in range(100):
+        slow.allow(3)
+        streaming.set(seed=seed)
+    assert streaming.wait(60) and threading.active_count() == before
