@@ -105,7 +105,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cells(row: Row, run: Measurement) -> tuple[str, ...]:
     ours = _figure(row.ours, row.unit)
-    limit = _short(run.gflops * 1e9 / row.operations[1]) if run.gflops and row.operations else ""
+    limit = _short(run.gflops * 1e9 / row.operations[1]) if run.gflops and len(row.operations) == 2 else ""
     reached = ours if row.is_reached else f"not reached in {ours}"
     return row.job, _figure(row.recipe, row.unit), reached, _ratio(row), row.goal, limit, run.date
 

@@ -42,7 +42,7 @@ def save(path: Path, measured: Mapping[str, Measurement]) -> None:
     """
     for name, run in measured.items():
         for row in run.rows:
-            if not all(map(math.isfinite, (row.recipe, row.ours, *row.ratios, *row.operations))):
+            if not all(map(math.isfinite, (run.gflops or 0, row.recipe, row.ours, *row.ratios, *row.operations))):
                 raise UserError(
                     f"{name} gave a figure that is no number ({row.job}), so it was not written. Run it again."
                 )

@@ -8,16 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from IPython.display import Image, display
-from tqdm import tqdm
+from IPython.display import Image
 
 from helpers.checkpoints import assign, values_of
 from helpers.descent_views import strip
 from helpers.errors import UserError
 from helpers.images import to_uint8
+from helpers.progress_line import ProgressLine
 from helpers.resuming import SECONDS, Saved
-
-SECONDS_BETWEEN_LINES = 0.5
 
 
 class _NotFinite(Exception):
@@ -37,6 +35,7 @@ class Descent:
 
     Attributes:
         picture: float32 `(height, width, 3)`: of the evaluations at the last size, the one with the least loss.
+        best: that loss; infinite before the first evaluation.
         history: a record for each evaluation: `seconds`, `total` and the other losses, as numbers.
         stages: evaluation → picture in [0, 1], rounded to 256 values, some `keep` of them from first to last.
         is_complete: False once something has ended it early.
@@ -69,7 +68,7 @@ class Descent:
         Raises:
             UserError: `seconds` is below 0 or no number.
         """
-        self.picture, self.best = np.asarray(start, np.float32), math.inf
+        self._best = np.asarray(start, np.float32), math.inf  # one store: an interrupt finds both old or both new
         self.evaluations, self.name = evaluations, name
         self.history: list[dict[str, float]] = []
         self.stages: dict[int, np.ndarray] = {}
@@ -79,10 +78,18 @@ class Descent:
         # What `steps` has at hand after a whole step (None without it), and at which evaluation; one store, so that
         # an interrupt finds both or neither.
         self._kept: tuple[list[np.ndarray] | None, int] = None, 0
-        self._line = None if report else _Line(evaluations, name)
-        self._report = report or (lambda text, fraction, picture: self._line.show(len(self.history), text))
         self._saved = Saved(checkpoints, [start, evaluations, settings], seconds)
         self._resume()
+        self._line = None if report else ProgressLine(evaluations, "evaluation", len(self.history), name)
+        self._report = report or self._show
+
+    @property
+    def picture(self) -> np.ndarray:
+        return self._best[0]
+
+    @property
+    def best(self) -> float:
+        return self._best[1]
 
     def __enter__(self) -> "Descent":
         self._started = time.perf_counter() - (self.history[-1]["seconds"] if self.history else 0.0)
@@ -125,7 +132,7 @@ class Descent:
             raise _NotFinite
         self.history.append({"seconds": time.perf_counter() - self._started, **values})
         if values["total"] < self.best or picture.shape != self.picture.shape:
-            self.picture, self.best = picture, values["total"]
+            self._best = picture, values["total"]
         if (len(self.history) - 1) % self._every == 0:
             self._keep_stage(picture)
         if self._kept[0] is None:
@@ -140,7 +147,8 @@ class Descent:
         if self.history:
             self._keep_stage(self.picture)
         if self._line:
-            self._line.show(len(self.history), self._summary(), at_once=True)
+            self._line.note = self._summary()
+            self._line.show()
         if kind is None and not self._was_done:
             self._save(at_once=True, is_done=True)
         if kind is not None and issubclass(kind, _NotFinite | KeyboardInterrupt):
@@ -148,6 +156,10 @@ class Descent:
             print(f"{self._reason(kind)} The best picture so far is kept ({len(self.history)} evaluations).")
             return True
         return False
+
+    def _show(self, text: str, fraction: float, picture: np.ndarray) -> None:
+        self._line.note = text
+        self._line.step()
 
     def _reason(self, kind: type) -> str:
         if issubclass(kind, KeyboardInterrupt):
@@ -164,10 +176,11 @@ class Descent:
         variables, whole = self._kept
 
         def state():
+            picture, best = self._best
             stages = [to_uint8(stage) for stage in self.stages.values()]
             where = {"round": self._round, "begun": self._begun, "is_done": is_done}
-            figures = {"history": self.history[:whole], "best": self.best, "stages": [*self.stages]}
-            return [self.picture, *stages, *(variables or [])], {**where, **figures}
+            figures = {"history": self.history[:whole], "best": best, "stages": [*self.stages]}
+            return [picture, *stages, *(variables or [])], {**where, **figures}
 
         if whole:
             self._saved.keep(whole, state, at_once)
@@ -176,10 +189,10 @@ class Descent:
         """Put back what a descent of these settings had come to."""
         if (found := self._saved.load()) is None:
             return
-        [self.picture, *rest], state = found
+        [picture, *rest], state = found
         numbers, pixels = state["stages"], rest[: len(state["stages"])]
         self.stages = {number: one / np.float32(255) for number, one in zip(numbers, pixels, strict=True)}
-        self.history, self.best = state["history"], state["best"]
+        self.history, self._best = state["history"], (picture, state["best"])
         self._kept = rest[len(numbers) :] or None, len(self.history)
         self._round, self._begun, self._was_done = state["round"], state["begun"], state["is_done"]
         way = "where it was" if self._kept[0] else "the best picture; the optimiser learns the curvature anew"
@@ -199,27 +212,6 @@ class Descent:
         chosen = [list(self.stages)[i] for i in np.linspace(0, len(self.stages) - 1, count).round().astype(int)]
         pictures = {f"evaluation {number}": self.stages[number] for number in chosen}
         return strip(pictures, title)
-
-
-class _Line:
-    """A line of progress, updated in place: a terminal's carriage returns would fill an executed notebook."""
-
-    def __init__(self, total: int, name: str) -> None:
-        self.total, self.text, self.done = total, name, 0
-        self._start = self._shown = time.perf_counter()
-        self._handle = display(self, display_id=True)
-
-    def show(self, done: int, text: str, at_once: bool = False) -> None:
-        self.done, self.text = done, text
-        if self._handle and (at_once or time.perf_counter() - self._shown > SECONDS_BETWEEN_LINES):
-            self._shown = time.perf_counter()
-            self._handle.update(self)
-
-    def __repr__(self) -> str:
-        elapsed = time.perf_counter() - self._start
-        return tqdm.format_meter(
-            self.done, max(self.total, self.done), elapsed, ncols=100, unit="evaluation", prefix=self.text
-        )
 
 
 def checked_weights(weights: Mapping[str, float]) -> dict[str, tf.Tensor]:

@@ -146,7 +146,7 @@ class JudgeExplorer(Explorer):
             [logit] = logits_of(self._judges[model], picture[None])
             reals, fakes = self._judged_sets()
             chart = png_bytes(self._charts[model].marked(logit))
-        except UserError:  # the verdict on another picture must not stay
+        except Exception:  # the verdict on another picture must not stay
             self.bar.value, self.pictures["verdicts"].value = "", b""
             raise
         self._show("judged", picture, self._title(source))  # only now, so that all parts change together

@@ -114,7 +114,10 @@ def _state(folder: Path, paths: list[Path]) -> str:
     """Return a hexadecimal number that changes when a picture comes, goes, or is changed."""
     digest = hashlib.sha256()
     for path in paths:
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:  # it has gone since the folder was listed
+            continue
         digest.update(f"{path.relative_to(folder)}\0{status.st_size} {status.st_mtime_ns}\0".encode(errors="replace"))
     return digest.hexdigest()
 

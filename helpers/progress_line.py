@@ -1,4 +1,4 @@
-"""One line of text that follows a training, updated in place."""
+"""One line of text that follows long work, updated in place."""
 
 import math
 import time
@@ -13,9 +13,10 @@ SECONDS_BETWEEN_UPDATES = 0.5
 class ProgressLine:
     """Steps done of all steps, the time left, and a note (carriage returns would fill an executed notebook)."""
 
-    def __init__(self, total: int) -> None:
-        """Show the line; `total` is the number of steps to do."""
-        self.total, self.done, self.note = total, 0, ""
+    def __init__(self, total: int, unit: str = "step", done: int = 0, note: str = "") -> None:
+        """Show the line; `total` is the number of steps to do, `done` how many were done at an earlier time."""
+        self.total, self.unit, self.done, self.note = total, unit, done, note
+        self._done_before = done
         self._start = self._shown = time.perf_counter()
         self._handle = display(_Line(self._text()), display_id=True)
 
@@ -33,7 +34,10 @@ class ProgressLine:
 
     def _text(self) -> str:
         elapsed = time.perf_counter() - self._start
-        return tqdm.format_meter(self.done, self.total, elapsed, ncols=100, unit="step", postfix=self.note)
+        total, before = max(self.total, self.done), self._done_before
+        return tqdm.format_meter(
+            self.done, total, elapsed, ncols=100, unit=self.unit, postfix=self.note, initial=before
+        )
 
 
 class StepWatch(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""What a sampler is asked for: checked first, then in tensors whose shapes hardly ever change."""
+"""What a sampler is asked for: checked first, then in tensors whose shapes hardly ever change; whole or in pieces."""
 
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
@@ -87,6 +87,8 @@ def in_pieces(generate: Callable, state: object, request: Request, size: int) ->
         generate: called as `generate(state, request)`, where `state` holds what stands before `request.begin`;
             returns all that is written, `(streams, places)` int32, and the state before the last new id was read.
         state: before anything was read.
+        request: what is to be written, as `request()` gives it.
+        size: how many ids a piece has, at least 1.
     """
     end = int(request.read + request.length)
     for place in range(int(request.read), end, size):

@@ -81,7 +81,7 @@ class TextExplorer(Explorer):
         models = [labelled("Model", model)] if len(self._writers) > 1 else []
         self.view = view_of([*models, *shown, ipywidgets.HBox(buttons), self.status], [self.text, self.bars])
         self._refresh(self.controls.keys())
-        self.wait()  # a notebook that is kept as a page has the whole first text
+        self.wait()  # so that a cell that has run has the whole first text
 
     def surprise(self) -> None:
         """Write with a seed drawn by lot."""
@@ -97,13 +97,13 @@ class TextExplorer(Explorer):
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the text is whole; return False if it is not after `seconds`."""
-        if self._thread is not None:
+        if self.is_writing:
             self._thread.join(seconds)
         return not self.is_writing
 
     def _refresh(self, names: Set[str]) -> None:
         self._stop.set()
-        self.wait()  # at most for one piece
+        self.wait()  # for one piece
         self._thread = None
         super()._refresh(names)
         if self._thread is not None:
@@ -129,10 +129,10 @@ class TextExplorer(Explorer):
         with self._in_words():
             try:
                 for piece in written.continuation:
-                    if stop.is_set():
-                        return
                     text += piece
                     self._show_text(written, text, is_whole=False)
+                    if stop.is_set():  # after it is shown, so that something is seen of each move of a hand that drags
+                        return
                 self._show_text(written, text)
             except Exception:
                 self._show_nothing()

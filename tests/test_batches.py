@@ -61,7 +61,7 @@ def test_scoring_keeps_the_order_and_leaves_nothing_out(pictures):
 
 
 def test_scoring_few_pictures_begins_with_a_batch_that_four_devices_can_share(pictures):
-    for count, sizes in ((12, [12]), (11, [8, 3]), (3, [1, 1, 1])):
+    for count, sizes in ((12, [12]), (11, [8, 3]), (3, [1, 1, 1])):  # with 3, one device scores
         dataset = in_order(pictures[:count])
         assert [len(inputs) for inputs, _ in dataset] == sizes
         np.testing.assert_allclose(all_of(dataset), pictures[:count] / 255, atol=1e-7)

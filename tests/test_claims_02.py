@@ -1,14 +1,12 @@
 """What notebook 02 says, recomputed on the embedded net: its functions are lifted out of the .ipynb."""
 
 import io
-import re
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from claims import Prose
 from PIL import Image
 
 from bench.dream import recipe_dream, similarity
@@ -17,14 +15,12 @@ from helpers.errors import UserError
 from helpers.objectives import Objective
 from tools.lift import code_of, lift
 
-PATH = ROOT / "notebooks" / "02_deep_dream.ipynb"
-PROSE = "\n".join(cell.source for cell in nbformat.read(PATH, as_version=4).cells if cell.cell_type == "markdown")
-FLAT = " ".join(PROSE.split())
+PROSE = Prose("02_deep_dream")
 NAMES = (
     *("inner", "whole_layer", "mixture", "one_channel", "direction", "features_of", "like_target", "compile_gradient"),
     *("set_mix", "mean_absolute", "unit_length", "ascend", "octave_sizes", "lost_detail", "dream", "zoom"),
 )
-nb = lift(PATH, *NAMES)
+nb = lift(PROSE.path, *NAMES)
 LAYER = "block2_conv1"
 
 
@@ -44,13 +40,6 @@ def gradient(backbone):
 
 
 CLIMB = {"step": 0.01, "normalise": nb.mean_absolute}
-
-
-def said(pattern):
-    """Return the numbers that the groups of `pattern` match in the prose."""
-    match = re.search(pattern, FLAT)
-    assert match, f"the notebook no longer says {pattern!r}"
-    return [float(group.replace("{,}", "").replace(",", "")) for group in match.groups()]
 
 
 # The objective
@@ -111,7 +100,7 @@ def test_both_units_of_length_as_the_prose_states_them():
     assert np.abs(0.005 * nb.mean_absolute(slope)).mean() == pytest.approx(0.005, rel=1e-4)
     moved = 10 * nb.unit_length(slope)
     assert np.linalg.norm(moved) == pytest.approx(10, rel=1e-4)
-    count, each = said(r"= ([\d{},]+)\$ numbers of this picture that is about .*? = ([\d.]+)\$ for each")
+    count, each = PROSE.said(r"= ([\d{},]+)\$ numbers of this picture that is about .*? = ([\d.]+)\$ for each")
     assert count == slope.size and np.sqrt(np.mean(moved**2)) == pytest.approx(each, abs=5e-4)
     assert not nb.unit_length(np.zeros(3)).any() and not nb.mean_absolute(np.zeros(3)).any()
 
@@ -211,7 +200,7 @@ def test_one_trace_serves_all_sizes_and_weights(backbone):
 def test_the_dream_is_the_books_with_the_books_range_and_resizing(backbone):
     photograph, weights = pictures.load("china", 150).pixels, {"block2_conv1": 1.0, "block3_conv1": 0.5}
     same = images.Preprocessing("none", lambda values: values, lambda values: values)
-    books = lift(PATH, *NAMES)
+    books = lift(PROSE.path, *NAMES)
     books.images = SimpleNamespace(resize=lambda values, *size: tf.image.resize(values, size).numpy())
     plain = backbones.Backbone("feature_net", backbone.model, same, backbone.presets, "", True)
     gradient = books.compile_gradient(plain, books.mixture(weights))
@@ -301,10 +290,9 @@ def test_octaves_put_the_dream_into_coarser_bands(gradient):
 
 @pytest.fixture(scope="module")
 def answers():
-    blocks = re.findall(r"```python\n(.*?)```", "".join(re.findall(r"<details>.*?</details>", PROSE, re.S)), re.S)
     given = vars(nb) | {"backbones": backbones, "np": np}
     names = dict(given)
-    for block in blocks:
+    for block in PROSE.answers():
         exec(compile(block, "answer", "exec"), names)
     return {name: value for name, value in names.items() if name not in given}
 
@@ -328,12 +316,12 @@ def test_the_loudest_channel_is_turned_down(answers, backbone, picture):
 
 
 def test_the_lengths_that_the_answer_states(answers):
-    [each, other] = said(r"sqrt\{405\{,\}000\} = ([\d.]+)\$\. With .*? so a step of (\d+)\.")
+    [each, other] = PROSE.said(r"sqrt\{405\{,\}000\} = ([\d.]+)\$\. With .*? so a step of (\d+)\.")
     assert answers["per_number"](10, 300, 450) == pytest.approx(each, abs=5e-4)
     assert answers["per_number"](other, 150, 225) == pytest.approx(answers["per_number"](10, 300, 450), rel=1e-6)
 
 
 def test_the_settings_that_the_prose_calls_the_books():
-    code = code_of(PATH)
+    code = code_of(PROSE.path)
     assert "step=0.005, normalise=mean_absolute" in code and "step=10, normalise=unit_length" in code
     assert "first_steps=20, second_steps=30" in code and "octaves=3, factor=1.4" in code

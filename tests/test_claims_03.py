@@ -3,11 +3,10 @@
 import re
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from claims import Prose
 
 from bench.style import recipe_objective
 from helpers import backbones, images, painting
@@ -15,23 +14,14 @@ from helpers.descent import Descent, checked_weights
 from helpers.errors import UserError
 from tools.lift import lift
 
-PATH = ROOT / "notebooks" / "03_neural_style_transfer.ipynb"
-PROSE = "\n".join(cell.source for cell in nbformat.read(PATH, as_version=4).cells if cell.cell_type == "markdown")
-FLAT = " ".join(PROSE.split())
+PROSE = Prose("03_neural_style_transfer")
 nb = lift(
-    PATH,
+    PROSE.path,
     *("content_loss", "gram_matrix", "style_distance", "total_variation", "PRESETS", "relative", "books"),
     *("measure_targets", "make_objective", "score", "minimise", "paint", "follow_gradient", "keep_colours"),
     "measure_mixture",
 )
 random = np.random.default_rng(0)
-
-
-def said(pattern):
-    """Return the numbers that the groups of `pattern` match in the prose."""
-    match = re.search(pattern, FLAT)
-    assert match, f"the notebook no longer says {pattern!r}"
-    return [float(group.replace(",", "")) for group in match.groups()]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +58,8 @@ WEIGHTS = nb.PRESETS["this notebook"]
 
 
 def test_the_gram_matrix_of_the_prose():
-    one, three, two, zero = said(r"channel 1 is \((\d), (\d)\), channel 2 is \((\d), (\d)\)")
-    stated = said(r"\\begin\{pmatrix\} (\d) & (\d) \\\\ (\d) & (\d) \\end\{pmatrix\}")
+    one, three, two, zero = PROSE.said(r"channel 1 is \((\d), (\d)\), channel 2 is \((\d), (\d)\)")
+    stated = PROSE.said(r"\\begin\{pmatrix\} (\d) & (\d) \\\\ (\d) & (\d) \\end\{pmatrix\}")
     positions = tf.constant([[one, two], [three, zero]])
     np.testing.assert_array_equal(nb.gram_matrix(positions[None, None]), np.reshape(stated, (2, 2)))
 
@@ -114,7 +104,7 @@ def test_places_do_not_matter_to_style_and_do_to_content(see, content):
 
 
 def test_the_table_of_presets_is_what_the_code_uses():
-    rows = re.findall(r"^\| (\w+ \w+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", PROSE, re.M)
+    rows = re.findall(r"^\| (\w+ \w+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", PROSE.text, re.M)
     superscript = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
     def number(text):
@@ -129,7 +119,7 @@ def test_the_table_of_presets_is_what_the_code_uses():
 
 
 def test_the_second_edition_is_the_first_but_for_the_variation():
-    factor, more = 1e-6, said(r"with ([\d,]+) times the weight on variation")[0]
+    factor, more = 1e-6, PROSE.said(r"with ([\d,]+) times the weight on variation")[0]
     first, second = nb.PRESETS["first edition"], nb.PRESETS["second edition"]
     assert second["content"] == pytest.approx(factor * first["content"])
     assert second["style"] == pytest.approx(factor * first["style"])
@@ -289,10 +279,9 @@ def test_a_mixture_begins_and_ends_with_its_styles(see, content, style):
 @pytest.fixture(scope="module")
 def answers():
     """Run the code in all folded answers and return what it defines."""
-    blocks = re.findall(r"```python\n(.*?)```", "".join(re.findall(r"<details>.*?</details>", PROSE, re.S)), re.S)
-    given = lift(PATH, "tf", "np", "images")
+    given = lift(PROSE.path, "tf", "np", "images")
     names = dict(vars(given))
-    for block in blocks:
+    for block in PROSE.answers():
         exec(compile(block, "answer", "exec"), names)
     return {name: value for name, value in names.items() if name not in vars(given)}
 
@@ -304,7 +293,7 @@ def test_every_answer_with_code_is_tested_here(answers):
 def test_channel_statistics_are_means_and_deviations_in_fewer_numbers(answers):
     activations = random.normal(size=(1, 6, 7, 512)).astype(np.float32)
     statistics = answers["channel_statistics"](tf.constant(activations)).numpy()
-    few, many = said(r"([\d,]+) numbers instead of ([\d,]+) \(a symmetric")
+    few, many = PROSE.said(r"([\d,]+) numbers instead of ([\d,]+) \(a symmetric")
     assert statistics.size == few and many == 512 * 513 / 2
     np.testing.assert_allclose(statistics[0], activations.mean((0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(statistics[1], activations.std((0, 1, 2)), atol=1e-4)

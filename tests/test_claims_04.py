@@ -3,11 +3,10 @@
 import re
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from claims import Prose
 from scipy.stats import norm
 
 from helpers import latents
@@ -16,9 +15,7 @@ from helpers.checkpoints import values_of
 from helpers.errors import UserError
 from tools.lift import lift
 
-PATH = ROOT / "notebooks" / "04_variational_autoencoder.ipynb"
-PROSE = "\n".join(cell.source for cell in nbformat.read(PATH, as_version=4).cells if cell.cell_type == "markdown")
-FLAT = " ".join(PROSE.split())
+PROSE = Prose("04_variational_autoencoder")
 LIFTED = (
     *("framed", "as_floats", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution"),
     *("cross_entropy", "root_mean_squared_error", "logit", "make_decode", "embed", "share_far", "nearest_distance"),
@@ -49,7 +46,7 @@ random = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def nb(tmp_path_factory):
-    return lift(PATH, *LIFTED, folder=tmp_path_factory.mktemp("notebook_04"))
+    return lift(PROSE.path, *LIFTED, folder=tmp_path_factory.mktemp("notebook_04"))
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +58,8 @@ def pictures():
     return made
 
 
-def said(pattern):
-    """Return the numbers that the groups of `pattern` match in the prose."""
-    match = re.search(pattern, FLAT)
-    assert match, f"the notebook no longer says {pattern!r}"
-    return [float(group.replace(",", "")) for group in match.groups()]
-
-
 def test_cross_entropy_at_a_target_of_seven_tenths(nb):
-    above, at_more, below, at_less = said(r"Cross-entropy is ([\d.]+) at ([\d.]+) and ([\d.]+) at ([\d.]+)")
+    above, at_more, below, at_less = PROSE.said(r"Cross-entropy is ([\d.]+) at ([\d.]+) and ([\d.]+) at ([\d.]+)")
     losses = [float(nb.cross_entropy(np.array([0.7]), np.array([nb.logit(p)]))) for p in (at_more, at_less)]
     np.testing.assert_allclose(losses, [above, below], atol=5e-4)
     by_hand = -(0.7 * np.log(at_more) + 0.3 * np.log(1 - at_more))
@@ -95,7 +85,7 @@ def test_a_transposed_convolution_is_zeros_put_in_and_then_a_convolution(nb, siz
 
 
 def test_the_uniform_baseline(nb):
-    pixels, nats = said(r"costs \$(\d+) \\ln 2 = (\d+)\$ nats")
+    pixels, nats = PROSE.said(r"costs \$(\d+) \\ln 2 = (\d+)\$ nats")
     half = nb.bernoulli(random.random((2, 32, 32, 1), np.float32), np.zeros((2, 32, 32, 1), np.float32))
     np.testing.assert_allclose(half, pixels * np.log(2), rtol=1e-5)
     assert abs(pixels * np.log(2) - nats) < 0.5
@@ -112,7 +102,7 @@ def test_kl_divergence_equals_the_integral(nb, mean, deviation):
 
 def test_the_books_weights_as_kl_weights(nb):
     first, second, foster = (
-        said(rf"\| {name}[^|]*\|[^|]*\| KL weight ([\d.]+) \|")[0]
+        PROSE.said(rf"\| {name}[^|]*\|[^|]*\| KL weight ([\d.]+) \|")[0]
         for name in ("Chollet, 1st edition", "Chollet, 2nd edition", "Foster, digits and clothes")
     )
     mean, log_variance = np.array([[0.4, -1.1]]), np.array([[-0.7, 0.2]])
@@ -131,7 +121,7 @@ def test_fosters_weight_as_a_variance(nb, side, pattern):
     x, logits = random.random((2, side, side, 3), np.float32), random.normal(size=(2, side, side, 3)).astype(np.float32)
     weighed = 2000 * np.mean((x - tf.sigmoid(logits)) ** 2, axis=(1, 2, 3))
     np.testing.assert_allclose(nb.gaussian(x, logits, values / 4000), weighed, rtol=1e-4)
-    assert abs(values / 4000 - said(pattern)[0]) < 0.005
+    assert abs(values / 4000 - PROSE.said(pattern)[0]) < 0.005
 
 
 @pytest.mark.parametrize("name", ["first_edition", "second_edition", "this_notebook"])
@@ -262,7 +252,7 @@ def test_the_error_table_knows_mean_components_and_models(nb, pictures, monkeypa
 
 
 def test_the_circle_keeps_the_length_that_a_line_loses():
-    dimensions, length = said(r"\\sqrt\{(\d+)\} \\approx (\d+)\$")
+    dimensions, length = PROSE.said(r"\\sqrt\{(\d+)\} \\approx (\d+)\$")
     start, end = latents.fixed_noise(2, int(dimensions), 1)
     assert abs(np.linalg.norm(start) - length) < 1.5
     middle, turned = (path(start, end, 3)[1] for path in (latents.linear_path, latents.spherical_path))
@@ -289,7 +279,7 @@ def test_face_networks_fit_each_other_with_and_without_normalisation(nb):
 
 @pytest.mark.parametrize(("exercise", "name"), [("1", "NoisyBatches"), ("2", "kl_in_bits"), ("3", "with_label")])
 def test_the_exercises_answers_do_what_they_say(exercise, name, pictures):
-    answer = re.search(rf"\*\*{exercise}\. .*?```python\n(.*?)```", PROSE, re.DOTALL)[1]
+    answer = re.search(rf"\*\*{exercise}\. .*?```python\n(.*?)```", PROSE.text, re.DOTALL)[1]
     scope = {"tf": tf, "np": np, "PictureBatches": PictureBatches, "train_garments": pictures[:128], "SEED": 1}
     exec(answer, scope)
     if name == "NoisyBatches":
@@ -299,7 +289,7 @@ def test_the_exercises_answers_do_what_they_say(exercise, name, pictures):
         assert noisy.numpy().min() >= 0 and noisy.numpy().max() <= 1
         assert 0.05 < np.abs(noisy - clean).mean() < 0.3
     elif name == "kl_in_bits":
-        bits, nats = said(r"about (\d+) bits for ([\d.]+) nats")
+        bits, nats = PROSE.said(r"about (\d+) bits for ([\d.]+) nats")
         assert bits == round(scope[name](nats))
     else:
         np.testing.assert_array_equal(scope[name](tf.ones((1, 2)), [3], classes=5), [[1, 1, 0, 0, 0, 1, 0]])

@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
+from claims import Prose
 from conftest import ROOT
 from scipy.special import expit, log_expit
 
@@ -17,9 +18,7 @@ from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
 from tools.lift import lift
 
-PATH = ROOT / "notebooks" / "05_dcgan.ipynb"
-PROSE = "\n".join(cell.source for cell in nbformat.read(PATH, as_version=4).cells if cell.cell_type == "markdown")
-FLAT = " ".join(PROSE.split())
+PROSE = Prose("05_dcgan")
 LIFTED = (
     *("real_density", "draw_real", "number_batches", "number_generator", "number_discriminator", "play", "train"),
     *("discriminator_loss", "generator_loss", "GAN", "follow", "draw_labels", "draw_latents"),
@@ -27,7 +26,7 @@ LIFTED = (
     *("paint", "spread", "find_directions", "vae_decoder"),
 )
 VARIANTS: dict = {}  # SWITCHES and FAILURES, which are no literals
-for cell in nbformat.read(PATH, as_version=4).cells:
+for cell in nbformat.read(PROSE.path, as_version=4).cells:
     if cell.source.startswith(("SWITCHES = ", "FAILURES = ")):
         exec(cell.source, VARIANTS)
 random = np.random.default_rng(0)
@@ -35,20 +34,13 @@ random = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def nb(tmp_path_factory):
-    return lift(PATH, *LIFTED, folder=tmp_path_factory.mktemp("notebook_05"))
+    return lift(PROSE.path, *LIFTED, folder=tmp_path_factory.mktemp("notebook_05"))
 
 
 @pytest.fixture(scope="module")
 def faces():
     """Two hundred faces drawn by the project, uint8 (200, 64, 64, 3)."""
     return draw_faces(200, seed=3)[0]
-
-
-def said(pattern):
-    """Return the numbers that the groups of `pattern` match in the prose."""
-    match = re.search(pattern, FLAT)
-    assert match, f"the notebook no longer says {pattern!r}"
-    return [float(group.replace(",", "")) for group in match.groups()]
 
 
 def number_gan(nb, rate=1e-3, **choices):
@@ -71,7 +63,7 @@ def test_the_losses_are_cross_entropies_of_the_logit_of_real(nb):
 
 
 def test_who_cannot_tell_pays_two_logarithms_of_two(nb):
-    [nats] = said(r"pays \$2 \\log 2 = ([\d.]+)\$ nats")
+    [nats] = PROSE.said(r"pays \$2 \\log 2 = ([\d.]+)\$ nats")
     assert abs(float(nb.discriminator_loss(np.zeros(3), np.zeros(4))) - nats) < 5e-4
 
 
@@ -87,13 +79,16 @@ def test_the_best_discriminator_is_a_share_of_the_densities(nb, label):
 
 
 def test_the_end_of_the_game_with_smoothed_labels():
-    chance, cost = said(r"best answer is \$D = ([\d.]+)\$ everywhere")[0], said(r"loss near ([\d.]+): with reals")[0]
+    chance, cost = (
+        PROSE.said(r"best answer is \$D = ([\d.]+)\$ everywhere")[0],
+        PROSE.said(r"loss near ([\d.]+): with reals")[0],
+    )
     assert chance == 0.9 / 2
     assert round(-0.9 * np.log(chance) - 1.1 * np.log(1 - chance), 3) == cost
 
 
 def test_the_slopes_of_the_fair_loss_and_of_the_one_used(nb):
-    [chance] = said(r"where the generator is worst, at \$D = ([\d.]+)\$")
+    [chance] = PROSE.said(r"where the generator is worst, at \$D = ([\d.]+)\$")
     logit = tf.Variable(np.log(chance / (1 - chance)))
     with tf.GradientTape(persistent=True) as tape:
         fair, used = tf.math.log(1 - tf.sigmoid(logit)), nb.generator_loss(logit)
@@ -191,7 +186,7 @@ def test_an_untrained_discriminator_has_no_opinion(nb, faces):
 
 
 def test_the_costs_that_the_text_names(nb):
-    share, layer, whole = said(r"does (\d+)% of its work in one layer, from (\d+) to (\d+) channels")
+    share, layer, whole = PROSE.said(r"does (\d+)% of its work in one layer, from (\d+) to (\d+) channels")
     book, paper = nb.book_gan(), nb.face_gan()
     [widest] = [layer for layer in book.generator.layers if getattr(layer, "filters", 0) == whole]
     assert widest.kernel.shape[-1] == layer
@@ -201,7 +196,7 @@ def test_the_costs_that_the_text_names(nb):
     shared, fresh = nb.step_operations(*networks), nb.step_operations(*networks, shares=False)
     assert 0.2 < 1 - shared / fresh <= 0.25
     ratio = fresh / nb.step_operations(paper.generator, paper.discriminator)
-    assert round(ratio) == said(r"one in (\d+) of the book's recipe")[0]
+    assert round(ratio) == PROSE.said(r"one in (\d+) of the book's recipe")[0]
 
 
 def test_operations_are_counted_as_they_are_done(nb):
@@ -215,7 +210,7 @@ def test_operations_are_counted_as_they_are_done(nb):
 def test_stamps_are_even_only_where_the_stride_divides_the_kernel(nb):
     for kernel, counts in ((3, [1, 2, 4]), (4, [4]), (5, [4, 6, 9])):
         assert sorted(np.unique(nb.stamps(kernel, np.ones((9, 9)))[4:-4, 4:-4])) == counts
-    assert "With 3 they get 1, 2 or 4, and with 5 even 4, 6 or 9" in FLAT
+    assert "With 3 they get 1, 2 or 4, and with 5 even 4, 6 or 9" in PROSE.flat
 
 
 def test_training_goes_on_after_an_interrupt_as_if_never_stopped(nb):
@@ -259,7 +254,7 @@ def test_every_switch_and_every_failure_is_a_training_of_its_own(nb):
 
 
 def test_each_switch_of_the_table_can_be_chosen():
-    named = re.findall(r'^\|[^|]*\|[^|]*\| "([^"]*)" \|$', PROSE, re.MULTILINE)
+    named = re.findall(r'^\|[^|]*\|[^|]*\| "([^"]*)" \|$', PROSE.text, re.MULTILINE)
     assert sorted(named) == sorted(VARIANTS["SWITCHES"])
 
 
@@ -343,8 +338,8 @@ def test_shipped_weights_fit_and_paint_different_faces(nb, name):
 
 
 def test_the_text_describes_the_training_that_was_shipped():
-    said_at_end = said(r"at the end D\(real\) was ([\d.]+), D\(fake\) ([\d.]+) and the spread ([\d.]+\d)")
-    [on_drawn] = said(r"accuracy rose again, to ([\d.]+) after 50 epochs")
+    said_at_end = PROSE.said(r"at the end D\(real\) was ([\d.]+), D\(fake\) ([\d.]+) and the spread ([\d.]+\d)")
+    [on_drawn] = PROSE.said(r"accuracy rose again, to ([\d.]+) after 50 epochs")
     photographs, drawn = (pretrained.load(name).facts["at the end"] for name in ("celeba_gan", "drawn_gan"))
     figures = [
         float(re.search(rf"{re.escape(key)} ([\d.]+)", photographs)[1]) for key in ("D(real)", "D(fake)", "spread")
@@ -353,7 +348,7 @@ def test_the_text_describes_the_training_that_was_shipped():
 
 
 def answer(number):
-    return re.search(rf"\*\*{number}\. .*?```python\n(.*?)```", PROSE, re.DOTALL)[1]
+    return re.search(rf"\*\*{number}\. .*?```python\n(.*?)```", PROSE.text, re.DOTALL)[1]
 
 
 def test_the_fair_loss_hardly_teaches_who_is_always_recognised():

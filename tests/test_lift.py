@@ -16,6 +16,7 @@ CELLS = (
     "def count(text):\n    found = Counter(text)\n    return [found[letter] for letter in vocabulary]",
     "def first():\n    return 1",
     "def first():\n    return 2",
+    "def queue():\n    return deque(), Counter",
     "def decorate(function):\n    return lambda: function() + 1\n\n@decorate\ndef one():\n    return 1",
 )
 
@@ -34,6 +35,7 @@ def test_lifts_what_a_class_refers_to(notebook):
 def test_given_values_stand_in_for_computed_ones(notebook):
     assert lift(notebook, "count", vocabulary="ab").count("abca") == [2, 1]
     assert lift(notebook, "scaled", SCALE=10.0).scaled(4.0) == 20.0
+    assert lift(notebook, "queue", deque=list).queue()[0] == []  # the other name of the same import is needed
 
 
 def test_computed_value_must_be_given(notebook):

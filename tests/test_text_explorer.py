@@ -213,7 +213,7 @@ def test_a_move_ends_the_text_under_way_and_starts_the_next(streaming, slow):
     assert "<one>" in html.unescape(streaming.shown.get(timeout=60))
     move = threading.Thread(target=lambda: streaming.set(prompt="z"))
     move.start()  # waits for the piece that is being written, and no longer
-    slow.allow(4)
+    slow.allow(5)
     move.join(60)
     assert streaming.wait(60) and "<b>z</b>&lt;one&gt; two three</div>" in streaming.text.value
     assert slow.asked_for - before in (2 + 3, 3 + 3), "the last piece may have been under way already"

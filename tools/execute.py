@@ -115,19 +115,22 @@ class Kernel:
 
     def __init__(self) -> None:
         self.process: psutil.Process | None = None
-        self.peak_bytes = 0
+        self.peak_bytes, self._is_over = 0, False
 
     def find(self, client: NotebookClient) -> None:
         if self.process is None and client.km.provisioner.pid:
             self.process = psutil.Process(client.km.provisioner.pid)
             # The kernel has read it; if this process is killed nobody else would remove it from the temporary folder.
             Path(client.km.connection_file).unlink(missing_ok=True)
+        if self._is_over:
+            self.kill()
 
     def sample(self) -> None:
         if self.process is not None:
             self.peak_bytes = max(self.peak_bytes, peak_memory(self.process))
 
     def kill(self) -> None:
+        self._is_over = True  # a kernel that is only starting is killed before its first cell
         if self.process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self.process.kill()

@@ -124,4 +124,5 @@ def _run(text: str, path: Path, given: dict) -> types.ModuleType:
     sys.modules[name] = module
     vars(module).update(given)
     exec(compile(text, module.__file__, "exec"), vars(module))
+    vars(module).update(given)  # an import of several names may have brought the notebook's own back
     return module
