@@ -9,6 +9,7 @@ import os
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import bench.__main__ as command
 from bench import recipes, report, results, words
@@ -135,10 +136,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "FOLDER", tmp_path)
     monkeypatch.setattr(command, "matmul_gflops", functools.cache(lambda: 123.0))
     monkeypatch.setenv("NB_DATA", "auto")
-    for name in list(JOBS):
-        monkeypatch.delitem(JOBS, name)
-    for name, rows in (("one", [FAST]), ("two", [SLOW, LOSS]), ("three", [ONCE])):
-        monkeypatch.setitem(JOBS, name, lambda sizes, rows=rows: rows)
+    rows = {"one": [FAST], "two": [SLOW, LOSS], "three": [ONCE]}
+    monkeypatch.setattr(command, "JOBS", {name: lambda sizes, given=given: given for name, given in rows.items()})
     results.save(tmp_path / "results.json", {name: measured(LOSS, note=f"Old {name}.") for name in ("one", "two")})
     command.main(["--table"])
     return tmp_path
@@ -175,16 +174,16 @@ def test_a_job_that_does_not_end_keeps_its_entry_and_those_before_it_are_kept(fo
     def breaks(sizes):
         raise failure
 
-    monkeypatch.setitem(JOBS, "two", breaks)
+    monkeypatch.setitem(command.JOBS, "two", breaks)
     assert command.main(["--write"]) == status
     kept = results.load(folder / "results.json")
     assert kept["one"].rows == [FAST] and kept["two"] == measured(LOSS, note="Old two.") and "three" not in kept
-    assert (folder / "RESULTS.md").read_text(encoding="utf-8") == report.markdown(kept, JOBS)
+    assert (folder / "RESULTS.md").read_text(encoding="utf-8") == report.markdown(kept, command.JOBS)
 
 
 def test_a_figure_that_is_no_number_is_not_kept(folder, monkeypatch, capsys):
     before = everything(folder)
-    monkeypatch.setitem(JOBS, "one", lambda sizes: [report.Row("memory", "GB", float("nan"), 1.0)])
+    monkeypatch.setitem(command.JOBS, "one", lambda sizes: [report.Row("memory", "GB", float("nan"), 1.0)])
     assert command.main(["--write", "--only", "one"]) == 1
     assert "one gave a figure that is no number (memory)" in capsys.readouterr().err
     assert everything(folder) == before
@@ -211,7 +210,7 @@ def test_without_write_nothing_is_kept(folder):
 
 def test_what_is_kept_is_measured_on_real_data_only(folder, monkeypatch):
     seen = []
-    monkeypatch.setitem(JOBS, "one", lambda sizes: seen.append(os.environ["NB_DATA"]) or [FAST])
+    monkeypatch.setitem(command.JOBS, "one", lambda sizes: seen.append(os.environ["NB_DATA"]) or [FAST])
     assert command.main(["--only", "one"]) == command.main(["--write", "--only", "one"]) == 0
     assert seen == ["auto", "real"]
 
@@ -257,15 +256,28 @@ def test_all_jobs_may_be_measured_where_there_are_no_results(folder):
 
 def test_committed_table_is_what_the_command_writes_from_the_committed_results():
     kept = results.load(command.FOLDER / "results.json")
-    assert (command.FOLDER / "RESULTS.md").read_text(encoding="utf-8") == report.markdown(kept, JOBS)
+    assert (command.FOLDER / "RESULTS.md").read_text(encoding="utf-8") == report.markdown(kept, command.JOBS)
     assert set(kept) <= set(JOBS)
 
 
 def test_command_prints_one_table_and_refuses_unknown_names(capsys, monkeypatch):
-    monkeypatch.setitem(JOBS, "word-loss", lambda sizes: [report.Row("job", "s", 2.0, 1.0, (2.0,))])
+    monkeypatch.setitem(command.JOBS, "word-loss", lambda sizes: [report.Row("job", "s", 2.0, 1.0, (2.0,))])
     assert command.main(["--small", "--only", "word-loss"]) == 0
     printed = capsys.readouterr()
     assert printed.out.count("|---|--:") == 1 and "GFLOP/s" in printed.out and "word-loss" in printed.err
     with pytest.raises(SystemExit):
         command.main(["--only", "nothing"])
     assert "nothing" in capsys.readouterr().err
+
+
+def test_readme_shows_figures_that_were_measured():
+    def cells(line):
+        return [cell.strip() for cell in line.strip("|").split("|")]
+
+    lines = (ROOT / "bench" / "RESULTS.md").read_text("utf-8").splitlines()
+    measured = [cells(line) for line in lines if line.startswith("| ")]
+    measured = {(recipe, ours, ratio.partition("**")[2].partition("**")[0]) for _, recipe, ours, ratio, *_ in measured}
+    _, _, below = (ROOT / "README.md").read_text("utf-8").partition("| job | the book's recipe | ours | ratio |")
+    shown = [cells(line) for line in below.partition("\n\n")[0].splitlines()[2:]]
+    assert len(shown) > 10
+    assert [row for row in shown if tuple(row[1:]) not in measured] == []
