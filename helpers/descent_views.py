@@ -23,7 +23,8 @@ class StageSlider:
         self.slider.observe(self._show, names="value")
         self.slider.value = list(self._pngs)[-1]
         self._show()
-        self.view = ipywidgets.VBox([self.slider, self.image])
+        # Else the box would draw the picture out to its own width.
+        self.view = ipywidgets.VBox([self.slider, self.image], layout={"align_items": "flex-start"})
 
     def _show(self, _change=None) -> None:
         self.image.value = self._pngs[self.slider.value]

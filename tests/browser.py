@@ -51,6 +51,10 @@ OVERFLOWING = """() => [...document.querySelectorAll(".explore-reset")]
     .map(button => button.closest(".jp-OutputArea-output"))
     .filter(output => [...output.querySelectorAll("canvas, img, input, output, button, p, .noUi-base")]
         .some(part => part.getBoundingClientRect().right > output.getBoundingClientRect().right + 1)).length"""
+DISTORTED = """() => [...document.querySelectorAll("img[class*=explore-]")]
+    .filter(shown => shown.width && shown.naturalWidth)
+    .filter(shown => Math.abs(shown.width / shown.height * shown.naturalHeight / shown.naturalWidth - 1) > 0.05)
+    .map(shown => `${shown.className}: ${[shown.naturalWidth, shown.naturalHeight, shown.width, shown.height]}`)"""
 COLOUR = """selector => {
     const canvas = document.createElement("canvas").getContext("2d");
     canvas.drawImage(document.querySelector(selector), 0, 0);
@@ -62,9 +66,10 @@ WATCH = """([selector, number]) => {
     let start = NaN;  // when the browser took in the key, before any waiting of its page
     document.addEventListener("keydown", key => { start = key.timeStamp; }, {capture: true, once: true});
     const observer = new MutationObserver(() => {
-        window.changed ??= performance.now() - start;
+        const now = performance.now() - start;
+        window.changed ??= now;
         if (watched.querySelector("[aria-busy=true]")) return;
-        window.settled = performance.now() - start;
+        window.settled = now;
         observer.disconnect();
     });
     observer.observe(watched, {attributes: true, childList: true, subtree: true, characterData: true});

@@ -6,7 +6,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
-from browser import CHROMIUM, COLOUR, FLAGS, OVERFLOWING, SECONDS, NotebookPage, jupyterlab
+from browser import CHROMIUM, COLOUR, DISTORTED, FLAGS, OVERFLOWING, SECONDS, NotebookPage, jupyterlab
 from conftest import ROOT
 from PIL import Image
 
@@ -93,8 +93,10 @@ def test_notebook_runs_and_its_controls_answer(address, browser, name):
         notebook.screenshot("run", 0, ROOT / "build" / "screenshots" / f"{name}-run.png")
     if sys.platform == "linux":
         assert notebook.peak_memory() < 2, "gigabytes in the smoke profile"
+    assert page.evaluate(DISTORTED) == []
     page.set_viewport_size({"width": 800, "height": 1000})
     page.wait_for_function(f"() => ({OVERFLOWING})() === 0", timeout=10 * SECONDS)  # JupyterLab lays out anew
+    assert page.evaluate(DISTORTED) == []
     notebook.screenshot("reset", 0, ROOT / "build" / "screenshots" / f"{name}-narrow.png")
     assert notebook.faults == [] and notebook.outside == []
     notebook.close()
