@@ -1,15 +1,18 @@
 """The runner behind `make run`, on notebooks of a few cells."""
 
+import base64
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 from tools.pages import PEAK_LIMITS, Result, index_page, thumbnail
 from tools.run_notebooks import choose, main
@@ -107,6 +110,21 @@ def test_page_loads_nothing(write_notebook, run, tmp_path):
     assert "vnd.jupyter.widget" not in page
     widget = nbformat.read(tmp_path / "build" / "01_page.ipynb", as_version=4)
     assert "application/vnd.jupyter.widget-view+json" in widget.cells[2].outputs[0].data
+
+
+def test_page_shows_animations(write_notebook, run, tmp_path):
+    code = """from IPython.display import Image
+from helpers.images import animation
+import numpy as np
+Image(animation([np.zeros((8, 8, 3)), np.ones((8, 8, 3))], 0.1), format="gif", alt="Night & day")"""
+    write_notebook("01_moving", code)
+    assert run() == 0
+    page = (tmp_path / "build" / "01_moving.html").read_text(encoding="utf-8")
+    [shown] = re.findall(r"<img [^>]*>", page)
+    content = re.search('src="data:image/gif;base64,([^"]*)"', shown)[1]
+    with Image.open(BytesIO(base64.b64decode(content))) as moving:
+        assert moving.n_frames == 2
+    assert 'alt="Night &amp; day"' in shown and "display.Image object" not in page
 
 
 def test_the_thumbnail_is_the_tagged_picture_or_else_the_last():
