@@ -1,6 +1,7 @@
 """What the explorers share: controls set at once, pictures swapped in place, a line of words; and their small parts."""
 
 import html
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
@@ -80,13 +81,17 @@ class Explorer:
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
-        """Say what goes wrong, a fault of the program too: for work in a thread, which has nowhere else to show it."""
+        """Say what goes wrong, a fault of the program too, in words here and in full in the log.
+
+        For work in a thread, where an error that is raised ends up nowhere.
+        """
         try:
             yield
         except UserError as error:
             self._say(str(error), role="alert")
         except Exception as error:
             self._say(fault_in_words(error), role="alert")
+            logging.getLogger(__name__).exception("A fault in %s", type(self).__name__)
 
     def _redraw(self, names: Set[str]) -> str:
         """Redraw what depends on the controls of these names; return what is to be said about it."""

@@ -4,6 +4,7 @@ import gc
 import threading
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -44,6 +45,10 @@ class Model:
         self.decoder(np.zeros((1, 2)))
         return Written("a", f" text at {temperature}", [("b", 1.0)])
 
+    def write_in_pieces(self, **values):
+        written = self.write(**values)
+        return replace(written, continuation=iter(written.continuation.split("t")))
+
     def paint(self, picture, report, strength):
         report("painting", 0.5, picture)
         self.decoder(np.zeros((1, 2)))
@@ -53,6 +58,11 @@ class Model:
 # name → (how it is made of a model, the control that is moved, what then has to change)
 KINDS = {
     "text": (lambda model: TextExplorer(model.write, "a", symbols=57, length=40, longest=200), "temperature", "result"),
+    "pieces": (
+        lambda model: TextExplorer(model.write_in_pieces, "a", symbols=57, length=40, longest=200),
+        "temperature",
+        "result",
+    ),
     "map": (lambda model: MapExplorer(model.decode, LATENTS, np.zeros(5, int), ["one"]), "z1", "decoded"),
     "face": (lambda model: FaceExplorer(model.decode, FACES, LATENTS, SMILE), "Smiling", "edited"),
     "generator": (lambda model: GeneratorExplorer(model.decode, SMILE, dimensions=2), "Smiling", "generated"),
@@ -81,6 +91,7 @@ def moved(explorer, name, step):
     control.value = int(share) if isinstance(control, ipywidgets.IntSlider) else share
     if isinstance(explorer, PictureExplorer):
         explorer.run()
+    if isinstance(explorer, PictureExplorer | TextExplorer):
         assert explorer.wait(SECONDS)
 
 

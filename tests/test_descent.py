@@ -1,12 +1,12 @@
 """A descent keeps the best picture and its record, says why it ended early, and shows its stages under a slider."""
 
 import contextlib
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from interrupts import InterruptsInstruction
 from scipy.optimize import minimize
 
 from helpers import backbones, images
@@ -157,38 +157,13 @@ def test_steps_of_an_optimiser_go_on_as_if_never_stopped(tmp_path, capsys, name,
     assert (f"Found {at - 1} evaluations" in capsys.readouterr().out) == (at > 1)
 
 
-class InterruptsInstruction:
-    """Interrupts `Descent.steps` before its instruction number `at`, counted from the second step on."""
-
-    def __init__(self, at):
-        self.left = at
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(lambda frame, *_: self._watch(frame) if frame.f_code is Descent.steps.__code__ else None)
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def _watch(self, frame):
-        frame.f_trace_opcodes = True
-        return self._step
-
-    def _step(self, frame, event, _):
-        if event == "opcode" and len(frame.f_locals["self"].history) > 1:
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self._step
-
-
 def test_an_interrupt_between_any_two_instructions_keeps_a_whole_step_or_none(tmp_path):
-    """All the instructions of one step, and a few of the next."""
+    """All the instructions of the second step, and a few of the next."""
     build = OPTIMIZERS["SGD"]
     whole, last, _ = follow(None, build(), count=4)
     for at in range(1, 50):
         folder = tmp_path / str(at)
-        with InterruptsInstruction(at):
+        with InterruptsInstruction(Descent.steps, at, counts=lambda descent: len(descent.history) > 1):
             stopped, _, _ = follow(folder, build(), count=4, seconds=1000)
         assert not stopped.is_complete
         descent, again, _ = follow(folder, build(), count=4, seconds=1000)

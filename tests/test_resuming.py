@@ -1,12 +1,12 @@
 """When an optimisation of a picture is kept, and that it goes on as if never stopped."""
 
 import errno
-import sys
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from interrupts import InterruptsInstruction
 
 from helpers import resuming
 from helpers.checkpoints import Checkpoints
@@ -146,30 +146,6 @@ def test_an_ascent_that_was_interrupted_ends_as_one_that_was_not(tmp_path, capsy
     assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=1000), counted) == climbed_to_the_end(Rounds(None, 1))
     assert counted.calls == len(SIZES) * STEPS - (at - 1)  # what was done is not done again
     assert f"Found {at - 1} steps" in capsys.readouterr().out
-
-
-class InterruptsInstruction:
-    """Interrupts one function before its instruction number `at`, counted from when it is called the first time."""
-
-    def __init__(self, function, at):
-        self.code, self.left = function.__code__, at
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(lambda frame, event, _: self._watch(frame) if frame.f_code is self.code else None)
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def _watch(self, frame):
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return self._step
-
-    def _step(self, frame, event, _):
-        self.left -= event == "opcode"
-        if self.left == 0 and event == "opcode":
-            raise KeyboardInterrupt
-        return self._step
 
 
 def test_an_interrupt_between_any_two_instructions_keeps_a_whole_step_or_none(tmp_path):

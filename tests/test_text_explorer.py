@@ -221,16 +221,18 @@ def test_a_move_ends_the_text_under_way_and_starts_the_next(streaming, slow):
     assert slow.asked_for - before == 2 + 3
 
 
-def test_an_error_between_two_pieces_is_said_and_the_next_move_mends_it(streaming, slow):
+def test_an_error_between_two_pieces_is_said_and_the_next_move_mends_it(streaming, slow, caplog):
     whole, slow.pieces = slow.pieces, ("one", UserError("there is no <more>"))
     slow.allow(2)
     streaming.set(seed=1)
     assert streaming.wait(60)
     assert "there is no &lt;more&gt;" in alert(streaming) and streaming.text.value == streaming.bars.value == ""
+    assert not caplog.records
     slow.pieces = (ZeroDivisionError("a bug"),)
     slow.allow()
     streaming.set(seed=2)
     assert streaming.wait(60) and "ZeroDivisionError: a bug" in alert(streaming)
+    assert "raise piece" in caplog.text, "where it happened, for whoever mends the program"
     slow.pieces = whole
     slow.allow(3)
     streaming.set(seed=3)
