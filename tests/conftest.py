@@ -68,6 +68,28 @@ def timers(monkeypatch):
 
 
 @pytest.fixture
+def fresh_process(monkeypatch, tmp_path):
+    """No variable set, no network known to be down, and a checkout of its own whose cache is empty."""
+    from helpers import downloads, sources
+
+    for name in ("NB_DATA", "NB_OFFLINE", "GENERATIVE_DATA_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(downloads, "_offline_because", "")
+    monkeypatch.setattr(downloads, "user_cache", lambda: tmp_path / "user-cache")
+    sources.manifest()  # read, and kept, while the real checkout can be seen
+    monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
+
+
+@pytest.fixture
+def server():
+    """A web server at `server.url` that answers as the test tells it to."""
+    from web_server import serving
+
+    with serving() as answers:
+        yield answers
+
+
+@pytest.fixture
 def write_notebook(tmp_path):
     """Return a function that writes a notebook of the given cells and returns its path.
 

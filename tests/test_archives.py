@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers import archives
 from helpers.archives import archive_members, npz_arrays, zip_reader
 from helpers.errors import UserError
 
@@ -89,6 +90,36 @@ def test_a_name_that_is_no_text_is_no_crash(tmp_path):
     for read in (lambda: dict(archive_members(path, ".*")), lambda: zip_reader(path, ".*").__enter__()):
         with pytest.raises(UserError, match="not a whole archive"):
             read()
+
+
+def test_zip_reader_reads_single_members_in_any_order(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("b.txt", "a.txt", "c.bin"):
+            archive.writestr(name, name * 3)
+    with zip_reader(path, r".*\.txt") as (names, read):
+        assert names == ["b.txt", "a.txt"]
+        assert read("a.txt") == b"a.txt" * 3 and read("b.txt") == b"b.txt" * 3
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"a.txta.txta.txt", b"a.txta.txtA.txt"))
+    with zip_reader(path, r".*") as (_, read), pytest.raises(UserError, match="not a whole archive"):
+        read("a.txt")
+
+
+@pytest.mark.parametrize("member", ["../out.txt", "/etc/out.txt", "a\\..\\..\\out.txt"])
+def test_zip_reader_refuses_what_leads_out_of_its_folder(tmp_path, member):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(member, "")
+    with pytest.raises(UserError, match="leads out of its folder"), zip_reader(tmp_path / "a.zip", ".*"):
+        pass
+
+
+def test_zip_reader_refuses_what_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST_MEMBER", 10)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "x" * 11)
+    with pytest.raises(UserError, match="of 11 bytes"), zip_reader(tmp_path / "a.zip", ".*"):
+        pass
 
 
 @pytest.mark.parametrize("read", [lambda path: dict(archive_members(path, ".*")), npz_arrays])

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import archives, celeba, sources
-from helpers.archives import zip_reader
+from helpers import celeba, sources
 from helpers.celeba import load_faces
 from helpers.errors import UserError
 
@@ -353,36 +352,6 @@ def test_standin_has_thousands_of_faces_at_most(monkeypatch, limits):
     faces = load_faces(*limits)
     assert drawn == [(4_500, 64), (1_000, 64)]
     assert "4,500 training and 1,000 test faces" in faces.source
-
-
-def test_zip_reader_reads_single_members_in_any_order(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in ("b.txt", "a.txt", "c.bin"):
-            archive.writestr(name, name * 3)
-    with zip_reader(path, r".*\.txt") as (names, read):
-        assert names == ["b.txt", "a.txt"]
-        assert read("a.txt") == b"a.txt" * 3 and read("b.txt") == b"b.txt" * 3
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"a.txta.txta.txt", b"a.txta.txtA.txt"))
-    with zip_reader(path, r".*") as (_, read), pytest.raises(UserError, match="not a whole archive"):
-        read("a.txt")
-
-
-@pytest.mark.parametrize("member", ["../out.txt", "/etc/out.txt", "a\\..\\..\\out.txt"])
-def test_zip_reader_refuses_what_leads_out_of_its_folder(tmp_path, member):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr(member, "")
-    with pytest.raises(UserError, match="leads out of its folder"), zip_reader(tmp_path / "a.zip", ".*"):
-        pass
-
-
-def test_zip_reader_refuses_what_is_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "LARGEST_MEMBER", 10)
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("a.txt", "x" * 11)
-    with pytest.raises(UserError, match="of 11 bytes"), zip_reader(tmp_path / "a.zip", ".*"):
-        pass
 
 
 @pytest.mark.skipif(not (REAL_FOLDER / "img_align_celeba.zip").exists(), reason="no CelebA in GENERATIVE_DATA_DIR")

@@ -3,32 +3,26 @@
 import re
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
 from claims import Prose
 from conftest import ROOT
 from scipy.special import expit, log_expit
+from trainings import all_equal, number_gan
 
 from helpers import latents, pretrained
-from helpers.batches import PictureBatches
 from helpers.checkpoints import values_of
 from helpers.drawn_faces import draw_faces
-from helpers.errors import UserError
 from tools.lift import lift
 
 PROSE = Prose("05_dcgan")
 LIFTED = (
-    *("real_density", "draw_real", "number_batches", "number_generator", "number_discriminator", "play", "train"),
+    *("real_density", "draw_real", "number_batches", "number_generator", "number_discriminator", "play"),
     *("discriminator_loss", "generator_loss", "GAN", "follow", "draw_labels", "draw_latents"),
     *("build_generator", "build_discriminator", "face_gan", "book_gan", "operations", "step_operations", "stamps"),
     *("paint", "spread", "find_directions", "vae_decoder"),
 )
-VARIANTS: dict = {}  # SWITCHES and FAILURES, which are no literals
-for cell in nbformat.read(PROSE.path, as_version=4).cells:
-    if cell.source.startswith(("SWITCHES = ", "FAILURES = ")):
-        exec(cell.source, VARIANTS)
 random = np.random.default_rng(0)
 
 
@@ -41,17 +35,6 @@ def nb(tmp_path_factory):
 def faces():
     """Two hundred faces drawn by the project, uint8 (200, 64, 64, 3)."""
     return draw_faces(200, seed=3)[0]
-
-
-def number_gan(nb, rate=1e-3, **choices):
-    keras.utils.set_random_seed(4)
-    gan = nb.GAN(nb.number_generator(), nb.number_discriminator(), **choices)
-    gan.compile(rate, rate)
-    return gan
-
-
-def all_equal(ones, others):
-    return all(np.array_equal(one, other) for one, other in zip(ones, others, strict=True))
 
 
 def test_the_losses_are_cross_entropies_of_the_logit_of_real(nb):
@@ -211,80 +194,6 @@ def test_stamps_are_even_only_where_the_stride_divides_the_kernel(nb):
     for kernel, counts in ((3, [1, 2, 4]), (4, [4]), (5, [4, 6, 9])):
         assert sorted(np.unique(nb.stamps(kernel, np.ones((9, 9)))[4:-4, 4:-4])) == counts
     assert "With 3 they get 1, 2 or 4, and with 5 even 4, 6 or 9" in PROSE.flat
-
-
-def test_training_goes_on_after_an_interrupt_as_if_never_stopped(nb):
-    def interrupt_once(history, snapshots):
-        if len(history) == 2 and not interrupted:
-            interrupted.append(True)
-            raise KeyboardInterrupt
-
-    def trained(name, show=lambda history, snapshots: None, times=1):
-        gan = number_gan(nb)
-        for _ in range(times):
-            snap = lambda: gan(latents.fixed_noise(9, 4, 1)).numpy()  # noqa: E731
-            training = nb.train(gan, name, lambda epoch: nb.number_batches(epoch).take(5), 3, snap, show, data="x")
-        return training
-
-    interrupted = []
-    whole, broken = trained("whole"), trained("broken", interrupt_once, times=2)
-    assert interrupted and [r["step"] for r in broken.history] == [5, 10, 15]
-    assert all_equal(whole.checkpoints.load()[0], broken.checkpoints.load()[0])
-    assert all_equal(whole.snapshots, broken.snapshots) and len(whole.snapshots) == 3
-
-
-def test_other_choices_are_another_training(nb):
-    folders = set()
-    for choices in ({}, {"real_label": 1.0}, {"shares": False}, {"is_uniform": True}, {"rate": 2e-3}):
-        gan = number_gan(nb, **choices)
-        folders.add(
-            nb.train(gan, "folders", lambda epoch: nb.number_batches(epoch).take(1), 1, data="x").checkpoints.folder
-        )
-    assert len(folders) == 5
-
-
-def test_every_switch_and_every_failure_is_a_training_of_its_own(nb):
-    nothing = lambda epoch: tf.data.Dataset.range(0)  # noqa: E731
-    folders = [
-        nb.train(nb.face_gan(**how), "x", nothing, 0, data="x").checkpoints.folder
-        for how in ({}, *VARIANTS["SWITCHES"].values(), *VARIANTS["FAILURES"].values())
-    ]
-    assert len(set(folders)) == len(folders) == 10
-    assert nb.train(nb.face_gan(), "x", nothing, 0, data="x").checkpoints.folder == folders[0]
-
-
-def test_each_switch_of_the_table_can_be_chosen():
-    named = re.findall(r'^\|[^|]*\|[^|]*\| "([^"]*)" \|$', PROSE.text, re.MULTILINE)
-    assert sorted(named) == sorted(VARIANTS["SWITCHES"])
-
-
-def test_a_generator_of_uniform_latents_is_shown_uniform_ones(nb, monkeypatch):
-    gan, seen = number_gan(nb, is_uniform=True), []
-    gan.averaged = lambda z, training: seen.append(np.array(z)) or z
-    gan(tf.constant(latents.fixed_noise(20_000, 4, 1)))
-    assert np.abs(seen[0]).max() < 1 and abs(seen[0].std() - 3**-0.5) < 0.01
-
-
-def test_a_training_that_runs_to_no_number_stops_in_words(nb):
-    gan = number_gan(nb, rate=1e30)
-    with pytest.raises(UserError, match="no longer a finite number in epoch 1.*whole epoch.*start anew"):
-        nb.train(gan, "no number", nb.number_batches, 2, data="x")
-    assert all(np.isfinite(array).all() for array in values_of(gan.weights))
-
-
-def test_a_short_training_comes_near_the_real_numbers(nb):
-    gan = number_gan(nb)
-    untrained = gan(latents.fixed_noise(2_000, 4, 1)).numpy()
-    nb.train(gan, "near", nb.number_batches, 12, data="x")
-    near = gan(latents.fixed_noise(2_000, 4, 1)).numpy()
-    real = np.sort(nb.draw_real(2_000, 7), axis=0)
-    before, after = (np.abs(np.sort(values, axis=0) - real).mean() for values in (untrained, near))
-    assert after < 0.3 and after < before / 3
-
-
-def test_a_batch_larger_than_the_set_is_refused_in_words(faces):
-    with pytest.raises(UserError, match="do not fill a batch of 300"):
-        PictureBatches(faces, 300, seed=1)
 
 
 def test_spread_is_that_of_the_fakes_as_a_share_of_the_reals(nb, faces):

@@ -27,6 +27,18 @@ def weights_of(model):
     return np.concatenate([array.ravel() for array in values_of(model.weights)])
 
 
+def number_gan(nb, rate=1e-3, **choices):
+    """Return notebook 05's GAN of single numbers, from what was lifted out of it."""
+    keras.utils.set_random_seed(4)
+    gan = nb.GAN(nb.number_generator(), nb.number_discriminator(), **choices)
+    gan.compile(rate, rate)
+    return gan
+
+
+def all_equal(ones, others):
+    return all(np.array_equal(one, other) for one, other in zip(ones, others, strict=True))
+
+
 class Validation:
     """Gives the figures it was made with, one a call, and remembers the weights it saw."""
 
