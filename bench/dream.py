@@ -164,11 +164,13 @@ def _in_books_range(backbone: backbones.Backbone) -> keras.Model:
 
 
 MEMORY = """
-import resource, sys
+import sys
 import numpy as np
+import psutil
 import helpers
 from bench import dream
 from helpers import backbones, images, pictures
+from tools.execute import peak_memory
 backbone = backbones.load("inception_v3")
 notebook = dream.lift(dream.NOTEBOOK, *dream.NAMES)
 gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["first edition"]))
@@ -177,7 +179,7 @@ picture = images.resize(pictures.load("china").pixels, height, width)
 settings = dict(octaves=2, steps=1, step=0.01, normalise=notebook.mean_absolute, jitter=tile // 2, tile=tile)
 made = notebook.dream(gradient, picture, **settings)
 assert np.abs(made.picture - picture).max() > 0.005
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(peak_memory(psutil.Process()) / 1e9)
 """
 
 

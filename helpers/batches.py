@@ -74,7 +74,8 @@ def in_order(pictures: np.ndarray, batch_size: int = 500) -> tf.data.Dataset:
 
     Args:
         pictures: uint8 `(n, height, width, channels)`, values 0–255.
-        batch_size: the most pictures in a batch. Where all would fit into one, it has a multiple of four.
+        batch_size: the most pictures in a batch. Where all would fit into one, it has a multiple of four (of fewer
+            than four pictures: one).
     """
     # Where two or four devices score, Keras demands that the first batch divides evenly; a later one need not.
     batch_size = min(batch_size, max(1, len(pictures) // 4 * 4))

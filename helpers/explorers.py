@@ -83,15 +83,14 @@ class Explorer:
     def _in_words(self) -> Iterator[None]:
         """Say what goes wrong, a fault of the program too, in words here and in full in the log.
 
-        For work in a thread, where an error that is raised ends up nowhere.
+        For work in a thread, where an error that is raised ends up nowhere, and for what a button does.
         """
         try:
             yield
         except UserError as error:
             self._say(str(error), role="alert")
         except Exception as error:
-            self._say(fault_in_words(error), role="alert")
-            logging.getLogger(__name__).exception("A fault in %s", type(self).__name__)
+            self._say(logged(error), role="alert")
 
     def _redraw(self, names: Set[str]) -> str:
         """Redraw what depends on the controls of these names; return what is to be said about it."""
@@ -154,3 +153,9 @@ def in_short(error: Exception) -> str:
 def fault_in_words(error: Exception) -> str:
     """Return a sentence about an error that the reader cannot mend."""
     return f"This went wrong in the program: {in_short(error)}"
+
+
+def logged(error: Exception) -> str:
+    """Write an error that the reader cannot mend to the log, in full, and return a sentence about it."""
+    logging.getLogger(__name__).error("A fault in an explorer", exc_info=error)
+    return fault_in_words(error)

@@ -10,7 +10,7 @@ import numpy as np
 from IPython.display import HTML, display
 
 from helpers.errors import UserError
-from helpers.explorers import fault_in_words
+from helpers.explorers import logged
 from helpers.images import load_picture, picture_from_bytes, png_bytes
 from helpers.widgets import (
     CONTROL_WIDTH,
@@ -139,7 +139,7 @@ class PictureExplorer:
         except UserError as error:
             self._fail(error, str(error))
         except Exception as error:  # a fault of the program; a thread has nowhere else to show it
-            self._fail(error, fault_in_words(error))
+            self._fail(error, logged(error))
         finally:
             self._turn_buttons(busy=False)
             self._start.release()

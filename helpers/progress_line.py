@@ -14,7 +14,12 @@ class ProgressLine:
     """Steps done of all steps, the time left, and a note (carriage returns would fill an executed notebook)."""
 
     def __init__(self, total: int, unit: str = "step", done: int = 0, note: str = "") -> None:
-        """Show the line; `total` is the number of steps to do, `done` how many were done at an earlier time."""
+        """Show the line.
+
+        Args:
+            total: the number of steps in all; `done`: how many of them were done at an earlier time.
+            unit: what a step is called; `note`: what stands at the end of the line, such as a loss.
+        """
         self.total, self.unit, self.done, self.note = total, unit, done, note
         self._done_before = done
         self._start = self._shown = time.perf_counter()

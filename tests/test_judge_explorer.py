@@ -1,5 +1,6 @@
 """The discriminator's explorer: every source is judged, the verdict is shown in words, and nothing stale stays."""
 
+import contextlib
 import threading
 import time
 
@@ -49,6 +50,15 @@ def explorer(judge):
     made = JudgeExplorer(judge, REALS, decode, dimensions=DIMENSIONS, fakes=FAKES)
     judge.calls.clear()
     return made
+
+
+@pytest.mark.parametrize("error", [UserError("no"), ZeroDivisionError("a bug")])
+def test_no_verdict_on_another_picture_stays_beside_an_error(explorer, judge, error):
+    assert explorer.bar.value and explorer.pictures["verdicts"].value
+    judge.error = error
+    with contextlib.suppress(ZeroDivisionError):
+        explorer.set(real=1)
+    assert (explorer.bar.value, explorer.pictures["verdicts"].value) == ("", b"")
 
 
 def latent(seed):

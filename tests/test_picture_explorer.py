@@ -148,12 +148,13 @@ def test_stop_before_anything_runs_does_no_harm(explorer):
 
 
 @pytest.mark.parametrize("error", [UserError("the step is <too> large"), ZeroDivisionError("the step is <too> large")])
-def test_an_error_is_shown_in_plain_words_and_the_next_press_mends_it(explorer, work, error):
+def test_an_error_is_shown_in_plain_words_and_the_next_press_mends_it(explorer, work, error, caplog):
     work.error = error
     run(explorer)
     shown = find(explorer, "status").value
     assert "the step is &lt;too&gt; large" in shown and "alert" in shown and explorer.error is error
     assert ("ZeroDivisionError" in shown) == isinstance(error, ZeroDivisionError)
+    assert ("raise self.error" in caplog.text) == isinstance(error, ZeroDivisionError)  # where, for who mends it
     work.error = None
     run(explorer)
     assert "alert" not in find(explorer, "status").value and explorer.error is None

@@ -211,6 +211,13 @@ def test_too_few_that_can_be_used_are_named_each_time_and_leave_no_file(tmp_path
         assert not list(cache.iterdir())
 
 
+def test_a_picture_that_goes_while_they_are_listed_is_left_out(fill, tmp_path_factory, monkeypatch, capsys):
+    folder, listed = fill(11), picture_folder._picture_paths
+    monkeypatch.setattr(picture_folder, "_picture_paths", lambda *given: [*listed(*given), folder / "gone.png"])
+    stored, held_out = stream_folder(folder, cache=tmp_path_factory.mktemp("cache"))
+    assert (len(stored), len(held_out)) == (10, 1) and "too small: 1 (gone.png)" in capsys.readouterr().out
+
+
 def test_warnings_are_as_before_after_many_threads_have_decoded(fill):
     before = list(warnings.filters)
     load_folder(fill(40))

@@ -154,18 +154,18 @@ def test_blanks_can_be_seen_in_the_bars(symbol, shown):
 
 
 class SlowWriter(Writer):
-    """Gives its text in pieces, each only when it is allowed to; counts those that were asked for."""
+    """Gives its text in pieces, each only when it is allowed to; remembers those that were asked for."""
 
     def __init__(self, *pieces):
         super().__init__()
-        self.pieces, self.allowed, self.asked_for = pieces, threading.Semaphore(0), 0
+        self.pieces, self.allowed, self.asked = pieces, threading.Semaphore(0), queue.Queue()
 
     def __call__(self, **values):
         return replace(super().__call__(**values), continuation=self.write())
 
     def write(self):
         for piece in self.pieces:
-            self.asked_for += 1
+            self.asked.put(piece)
             assert self.allowed.acquire(timeout=60)
             if isinstance(piece, Exception):
                 raise piece
@@ -207,10 +207,11 @@ def test_a_text_in_pieces_is_shown_as_it_comes(streaming, slow):
 
 
 def test_a_move_ends_the_text_under_way_and_starts_the_next(streaming, slow):
-    before = slow.asked_for
+    slow.asked = queue.Queue()
     streaming.set(seed=1)
     slow.allow()
     assert "<one>" in html.unescape(streaming.shown.get(timeout=60))
+    assert [slow.asked.get(timeout=60) for _ in range(2)] == ["<one>", " two"]
     told_to_stop = streaming._stop
     move = threading.Thread(target=lambda: streaming.set(prompt="z"))
     move.start()  # waits for the piece that is being written, and no longer
@@ -218,7 +219,7 @@ def test_a_move_ends_the_text_under_way_and_starts_the_next(streaming, slow):
     slow.allow(1 + 3)
     move.join(60)
     assert streaming.wait(60) and "<b>z</b>&lt;one&gt; two three</div>" in streaming.text.value
-    assert slow.asked_for - before == 2 + 3
+    assert [slow.asked.get(timeout=60) for _ in range(3)] == list(slow.pieces) and slow.asked.empty()
 
 
 def test_an_error_between_two_pieces_is_said_and_the_next_move_mends_it(streaming, slow, caplog):
