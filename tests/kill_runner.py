@@ -30,6 +30,7 @@ from tools.lift import lift
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 EPOCHS = 4
+VAES = "train", "VAE"
 
 
 def characters(folder: Path) -> list[np.ndarray]:
@@ -49,14 +50,24 @@ def characters(folder: Path) -> list[np.ndarray]:
     return values_of(model.weights)
 
 
-def vae(folder: Path) -> list[np.ndarray]:
+def digits(folder: Path) -> list[np.ndarray]:
     """Train notebook 04's variational autoencoder by the notebook's own `train`."""
-    names = "train", "VAE", "build_encoder", "build_decoder"
-    nb = lift(NOTEBOOKS / "04_variational_autoencoder.ipynb", *names, folder=folder)
+    nb = lift(NOTEBOOKS / "04_variational_autoencoder.ipynb", *VAES, "build_encoder", "build_decoder", folder=folder)
     pictures = np.random.default_rng(0).integers(0, 256, (80, 32, 32, 1)).astype(np.uint8)
     keras.utils.set_random_seed(1)
     model = nb.VAE(nb.build_encoder(4, (2, 3, 4)), nb.build_decoder(2, (4, 3, 2)))
-    nb.train(model, "vae", PictureBatches(pictures[:64], 16, seed=1, flip=True), pictures[64:], EPOCHS)
+    nb.train(model, "digits", PictureBatches(pictures[:64], 16, seed=1, flip=True), pictures[64:], EPOCHS)
+    return values_of(model.weights)
+
+
+def faces(folder: Path) -> list[np.ndarray]:
+    """The same for that of faces: batch normalisation, with its averages, and a Gaussian for each pixel."""
+    names = "build_face_encoder", "build_face_decoder", "gaussian"
+    nb = lift(NOTEBOOKS / "04_variational_autoencoder.ipynb", *VAES, *names, folder=folder)
+    pictures = draw_faces(20, seed=1)[0]
+    keras.utils.set_random_seed(1)
+    model = nb.VAE(nb.build_face_encoder(3, (2, 3, 4, 4)), nb.build_face_decoder(3, (4, 4, 3, 2)), nb.gaussian)
+    nb.train(model, "faces", PictureBatches(pictures[:16], 4, seed=1, flip=True), pictures[16:], EPOCHS)
     return values_of(model.weights)
 
 
@@ -135,7 +146,7 @@ def rounds(folder: Path) -> list[np.ndarray]:
     return [painted.picture, *painted.stages.values()]
 
 
-LOOPS = {loop.__name__: loop for loop in (characters, words, vae, gan, dream, steps, rounds)}
+LOOPS = {loop.__name__: loop for loop in (characters, words, digits, faces, gan, dream, steps, rounds)}
 
 
 def event(name: str) -> None:

@@ -105,31 +105,47 @@ def server(tmp_path_factory):
 
 
 def killed(server, folder, loop):
-    """Train a loop, killed as often as asked for, and each time going on.
+    """Train a loop, killed as often as asked for, and each time going on; again from the start where it has ended.
 
-    Returns what was heard of the last process, what each one that went on from a checkpoint said, and the event
-    before each kill.
+    Returns (trainings, places): of each training that came to its end, what was heard of each process that was at it;
+    and the event before each kill. Each process has to go on from the newest checkpoint that it found on the disk.
     """
-    random, resumed, places, ended = np.random.default_rng((SEED, *loop.encode())), [], [], 0
+    random, trainings, places = np.random.default_rng((SEED, *loop.encode())), [[]], []
     while True:
+        newest = max((int(path.name[-6:]) for path in folder.rglob("checkpoint-*")), default=None)
         heard = server.train(loop, folder, Moment(random, len(places)) if len(places) < KILLS else None)
-        if "Found " in heard["said"]:
-            resumed.append(heard["said"])
-        assert "damaged" not in heard["said"]
+        found = re.search(r"Found \D*(\d+)", heard["said"])
+        assert (int(found[1]) if found else None) == newest and "damaged" not in heard["said"]
+        trainings[-1].append({**heard, "found": newest})
         if heard["status"] == -signal.SIGKILL:
             places.append(heard["events"][-1])
             continue
         assert heard["status"] == 0, heard["said"]
         if len(places) >= KILLS:
-            return heard, resumed, places
-        shutil.rmtree(folder)  # it ended before its moment: again from the start
-        resumed.clear()
-        ended += 1
-        assert ended < 20 + 2 * KILLS, "its moments do not come"
+            return trainings, places
+        shutil.rmtree(folder)  # it ended before its moment
+        trainings.append([])
+        assert len(trainings) < 20 + 2 * KILLS, "its moments do not come"
+
+
+def steps_left(whole, found):
+    """Return how many steps a whole training took after its checkpoint of this number."""
+    renamed = [place for place, event in enumerate(whole["events"]) if event == "os.rename"]
+    return whole["events"][renamed[found - 1] if found else 0 :].count("step")
+
+
+def record(record_property, loop, trainings, places):
+    """Note for the report how often it was killed, where, and how often it went on; it has to have gone on."""
+    resumed = sum(heard["found"] is not None for processes in trainings for heard in processes)
+    record_property("kills", json.dumps({"loop": loop, "resumed": resumed, "before": Counter(places)}))
+    assert len(places) == KILLS and resumed and set(places) & {"writing", "os.rename"}
 
 
 # Each loop, how many records its history has (epochs, octaves, evaluations), and its last checkpoint's number.
-LOOPS = [("characters", 4, 4), ("words", 4, 4), ("vae", 4, 4), ("gan", 4, 4), ("dream", 2, 12), ("steps", 12, 12)]
+LOOPS = [
+    *(("characters", 4, 4), ("words", 4, 4), ("digits", 4, 4), ("faces", 4, 4), ("gan", 4, 4)),
+    *(("dream", 2, 12), ("steps", 12, 12)),
+]
 
 
 @pytest.mark.parametrize(("loop", "records", "last"), LOOPS)
@@ -140,26 +156,29 @@ def test_a_training_killed_at_random_moments_ends_as_one_that_never_was(
     assert whole["status"] == 0, whole["said"]
     assert len(whole["end"]["digests"]) > 10 and len(whole["end"]["history"]) == records
     assert whole["end"]["files"] == [f"checkpoint-{number:06d}" for number in (last - 1, last)]
-    heard, resumed, places = killed(server, tmp_path / "killed", loop)
-    assert heard["end"] == whole["end"]  # to the last bit; and nothing half-written is left
-    record_property("kills", json.dumps({"loop": loop, "resumed": len(resumed), "before": Counter(places)}))
-    assert resumed and set(places) & {"writing", "os.rename"}
+    trainings, places = killed(server, tmp_path / "killed", loop)
+    for *_, heard in trainings:
+        assert heard["end"] == whole["end"]  # to the last bit; and nothing half-written is left
+        left = 0 if "nothing left to do" in heard["said"] else steps_left(whole, heard["found"])
+        assert heard["events"].count("step") == left  # no step is taken twice
+    record(record_property, loop, trainings, places)
 
 
 def test_a_painting_by_l_bfgs_goes_on_from_its_best_picture(server, tmp_path, record_property):
     """SciPy's memory of the slopes is lost, so it ends elsewhere; up to the first kill all is the same."""
     whole = server.train("rounds", tmp_path / "whole")
     assert whole["status"] == 0, whole["said"]
-    heard, resumed, places = killed(server, tmp_path / "killed", "rounds")
-    record_property("kills", json.dumps({"loop": "rounds", "resumed": len(resumed), "before": Counter(places)}))
-    assert resumed and set(places) & {"writing", "os.rename"}
-    history, begun = heard["end"]["history"], heard["end"]["state"]["begun"]
-    totals = [record["total"] for record in history]
-    found = [int(re.search(r"Found (\d+) evaluations", said)[1]) for said in resumed]
-    assert found == sorted(found) and history[: found[0]] == whole["end"]["history"][: found[0]]
-    for done in found:
-        if done == len(totals):
-            continue  # it was killed after its last evaluation
-        this_round = totals[begun:done] if done > begun else totals[:done]
-        assert done == begun or totals[done] == min(this_round)  # the best picture's loss, to the last bit
-    assert heard["end"]["state"]["best"] == min(totals[begun:]) < totals[begun]
+    trainings, places = killed(server, tmp_path / "killed", "rounds")
+    record(record_property, "rounds", trainings, places)
+    for processes in trainings:
+        history, begun = processes[-1]["end"]["history"], processes[-1]["end"]["state"]["begun"]
+        totals = [record["total"] for record in history]
+        found = [heard["found"] for heard in processes if heard["found"]]
+        first = found[0] if found else len(history)
+        assert found == sorted(found) and history[:first] == whole["end"]["history"][:first]
+        for done in found:
+            if done == len(totals):
+                continue  # it was killed after its last evaluation
+            this_round = totals[begun:done] if done > begun else totals[:done]
+            assert done == begun or totals[done] == min(this_round)  # the best picture's loss, to the last bit
+        assert processes[-1]["end"]["state"]["best"] == min(totals[begun:]) < totals[begun]
