@@ -27,6 +27,7 @@ WIDTH, HEIGHT = 178, 218  # pixels of an official picture; others of this shape 
 CENTRE_ROW = 121
 OFFICIAL_COUNT, OFFICIAL_TRAIN, OFFICIAL_TEST = 202_599, 162_770, 182_638  # pictures; last of train, first of test
 LARGEST_TEST = 20_000
+LARGEST_WIDTH = 10 * WIDTH  # pixels of a picture; decoding one takes 50 MB then
 BROKEN_ONE_IN = 10  # a copy with more broken pictures than one in so many is refused
 STANDIN_FACES = {"train": 4_500, "test": 1_000}  # at most: drawn by a few rules, more of them teach nothing new
 STANDIN_SEEDS = {"train": 1, "test": 2}
@@ -226,6 +227,8 @@ def _face(content: bytes, size: int, crop: float, where: str) -> np.ndarray | No
                     f"{where} is {width} wide and {height} high, not of the shape {WIDTH}x{HEIGHT} of CelebA's aligned "
                     f"pictures. Use {PICTURES}.zip as it is published, or shrunk in proportion."
                 )
+            if width > LARGEST_WIDTH:  # a file of 2 MB may take 800 MB to decode
+                raise UserError(f"{where} is {width:,} wide, CelebA's pictures {WIDTH}. Shrink it to {WIDTH}x{HEIGHT}.")
             side, middle = crop * width, height * CENTRE_ROW / HEIGHT
             box = ((width - side) / 2, middle - side / 2, (width + side) / 2, middle + side / 2)
             return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box))

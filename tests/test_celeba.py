@@ -272,6 +272,15 @@ def test_fewer_than_two_pictures_are_an_error(write, packing, count):
         load_faces()
 
 
+def test_a_picture_far_larger_than_celebas_is_refused_before_it_is_decoded(write, monkeypatch):
+    buffer = io.BytesIO()
+    Image.new("L", (1_958, 2_398)).save(buffer, "JPEG")  # all of one grey: 40 kB
+    write(pictures() | {"000001.jpg": buffer.getvalue()}, table())
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(UserError, match="000001.jpg is 1,958 wide, CelebA's pictures 178. Shrink it to 178x218"):
+        load_faces()
+
+
 def test_the_same_name_in_two_folders_is_an_error(write):
     write(pictures() | {"other/000005.jpg": plain(5)}, table())
     with pytest.raises(UserError, match="same name in several folders"):

@@ -7,13 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from fuzzing import MB, fuzz, mutated, read
+from fuzzing import MB, fuzz, mutated, read, resident
 from PIL import Image, features
 
-from helpers import (
-    celeba,
-    images,
-)
+from helpers import celeba, decoding, images
 
 
 def picture_files() -> list[bytes]:
@@ -48,7 +45,9 @@ def picture_files() -> list[bytes]:
     return files
 
 
-def test_pictures(record_property):
+def test_pictures(record_property, monkeypatch):
+    monkeypatch.setattr(decoding, "LARGEST_PIXELS", MB)
+
     def check(picture, _):
         assert picture.dtype == np.float32 and picture.ndim == 3 and picture.shape[2] == 3
         assert 0 < max(picture.shape) <= 200
@@ -85,6 +84,9 @@ def test_the_watch_sees_what_a_loader_may_not_do(tmp_path):
     try:
         with pytest.raises(AssertionError, match="bytes"):
             read(lambda: bytes(2 * MB), MB)
+        if resident("VmRSS"):
+            with pytest.raises(AssertionError, match="by libraries"):
+                read(lambda: Image.new("RGB", (4_000, 4_000), "white"), MB)  # Pillow's own 64 MB
         with pytest.raises(zlib.error):
             read(lambda: zlib.decompress(b"x"), MB)
     finally:

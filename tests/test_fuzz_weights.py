@@ -128,4 +128,4 @@ def test_checkpoints_that_were_made_to_deceive(record_property, tmp_path, capsys
             raise UserError("the one before.")
         return found
 
-    fuzz(record_property, npz_files().map(put), load, lambda found, _: check_arrays(found[0], _), bound=70 * MB)
+    fuzz(record_property, npz_files().map(put), load, lambda found, _: check_arrays(found[0], _), bound=2 * MB)

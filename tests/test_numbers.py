@@ -1,6 +1,6 @@
-"""Each model of the notebooks, tiny: the same seed gives the same numbers, and numbers that overflow stop a training.
+"""Each model of the notebooks: the same seed gives the same numbers, and numbers that overflow stop a training.
 
-Nothing here uses mixed precision: no notebook does.
+The models are tiny, or `whole`: of the notebooks' size, and on batches large enough for several threads.
 """
 
 import keras
@@ -21,57 +21,64 @@ EPOCHS, STEPS = 2, 3
 IDS = np.random.default_rng(0).integers(0, 6, 400).astype(np.int32)
 
 
-def characters(folder, seed, on_epoch, rate=0.05):
+def rows_of(whole, tiny=4):
+    return 32 if whole else tiny
+
+
+def characters(folder, seed, on_epoch, rate=0.05, whole=False):
     names = "build_character_model", "decaying_rate", "score_characters"
     nb = lift(NOTEBOOKS / "01_text_generation.ipynb", *names)
-    model = nb.build_character_model(6, width=8, embedding_width=4)
+    model = nb.build_character_model(6, **({} if whole else {"width": 8, "embedding_width": 4}))
     optimizer = keras.optimizers.AdamW(nb.decaying_rate(rate, STEPS * EPOCHS), weight_decay=0.01, clipnorm=1.0)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     contexts, targets = text.held_out_contexts(IDS, context=8, positions=20)
     validate = lambda: {"validation": nb.score_characters(model, contexts, targets)}  # noqa: E731
-    batches = lambda epoch: text.window_batches(IDS, 10, 13, seed, epoch)  # noqa: E731
+    batches = lambda epoch: text.window_batches(IDS, 10, rows_of(whole, 13), seed, epoch)  # noqa: E731
     yield model
     yield Training(model, folder, {}).fit(batches, EPOCHS, validate, on_epoch)
 
 
-def words(folder, seed, on_epoch, rate=0.05):
+def words(folder, seed, on_epoch, rate=0.05, whole=False):
     names = "TransformerLanguageModel", "decaying_rate", "adaptive_cross_entropy", "evaluator", "score_words"
     nb = lift(NOTEBOOKS / "01_text_generation.ipynb", *names)
     sequences = text.pad_windows(np.split(IDS, [100, 117]), length=8)
-    model = nb.TransformerLanguageModel(6, context=8, width=4, heads=2, blocks=1)
+    model = nb.TransformerLanguageModel(6, **({} if whole else {"context": 8, "width": 4, "heads": 2, "blocks": 1}))
     model(sequences[:1, :-1])
     rate = nb.decaying_rate(rate, STEPS * EPOCHS)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=0.02, beta_2=0.98, clipnorm=1.0)
     model.compile(optimizer, nb.adaptive_cross_entropy(model))
     evaluate = nb.evaluator(model)
     validate = lambda: {"validation": nb.score_words(evaluate, sequences[:8], 4)}  # noqa: E731
-    batches = lambda epoch: text.sequence_batches(sequences, 4, seed, epoch * STEPS, STEPS)  # noqa: E731
+    batches = lambda epoch: text.sequence_batches(sequences, rows_of(whole), seed, epoch * STEPS, STEPS)  # noqa: E731
     yield model
     yield Training(model, folder, {}).fit(batches, EPOCHS, validate, on_epoch)
 
 
-def digits(folder, seed, on_epoch, factor=1.0):
+def digits(folder, seed, on_epoch, factor=1.0, whole=False):
     nb = vae_notebook(folder)
-    pictures = np.random.default_rng(0).integers(0, 256, (4 * STEPS + 4, 32, 32, 1)).astype(np.uint8)
-    model = nb.VAE(nb.build_encoder(4, (2, 3, 4)), nb.build_decoder(2, (4, 3, 2)))
+    pictures = np.random.default_rng(0).integers(0, 256, (rows_of(whole) * STEPS + 4, 32, 32, 1)).astype(np.uint8)
+    widths = [(), ()] if whole else [((2, 3, 4),), ((4, 3, 2),)]
+    model = nb.VAE(nb.build_encoder(4, *widths[0]), nb.build_decoder(2, *widths[1]))
     yield model
-    yield nb.train(model, "digits", Batches(pictures[4:], seed, factor), pictures[:4], EPOCHS, on_epoch=on_epoch)
+    yield nb.train(model, "digits", Batches(pictures[4:], seed, factor, whole), pictures[:4], EPOCHS, on_epoch=on_epoch)
 
 
-def faces(folder, seed, on_epoch, factor=1.0):
+def faces(folder, seed, on_epoch, factor=1.0, whole=False):
     nb = vae_notebook(folder)
-    encoder, decoder = nb.build_face_encoder(3, (2, 3, 4, 4)), nb.build_face_decoder(3, (4, 4, 3, 2))
-    model, pictures = nb.VAE(encoder, decoder, nb.gaussian), draw_faces(4 * STEPS + 4, seed=1)[0]
+    sizes = [(), ()] if whole else [(3, (2, 3, 4, 4)), (3, (4, 4, 3, 2))]
+    encoder, decoder = nb.build_face_encoder(*sizes[0]), nb.build_face_decoder(*sizes[1])
+    model, pictures = nb.VAE(encoder, decoder, nb.gaussian), draw_faces(rows_of(whole) * STEPS + 4, seed=1)[0]
     yield model
-    yield nb.train(model, "faces", Batches(pictures[4:], seed, factor), pictures[:4], EPOCHS, on_epoch=on_epoch)
+    yield nb.train(model, "faces", Batches(pictures[4:], seed, factor, whole), pictures[:4], EPOCHS, on_epoch=on_epoch)
 
 
-def gan(folder, seed, on_epoch, factor=1.0):
+def gan(folder, seed, on_epoch, factor=1.0, whole=False):
     names = "train", "GAN", "build_generator", "build_discriminator"
     nb = lift(NOTEBOOKS / "05_dcgan.ipynb", *names, folder=folder, images=images)
-    model = nb.GAN(nb.build_generator(6, (4, 4, 3, 2)), nb.build_discriminator((2, 3, 4, 4)))
+    sizes = [(), ()] if whole else [(6, (4, 4, 3, 2)), ((2, 3, 4, 4),)]
+    model = nb.GAN(nb.build_generator(*sizes[0]), nb.build_discriminator(*sizes[1]))
     model.compile()
-    batches = Batches(draw_faces(4 * STEPS, seed=1)[0], seed, factor)
+    batches = Batches(draw_faces(rows_of(whole) * STEPS, seed=1)[0], seed, factor, whole)
     yield model
     yield nb.train(model, "gan", batches, EPOCHS, show=lambda history, snapshots: on_epoch(history))
 
@@ -84,8 +91,8 @@ def vae_notebook(folder):
 class Batches(PictureBatches):
     """Pictures whose last batch of the second epoch is multiplied by a factor, as by a file read in the wrong unit."""
 
-    def __init__(self, pictures, seed, factor):
-        super().__init__(pictures, batch_size=4, seed=seed, flip=True)
+    def __init__(self, pictures, seed, factor, whole):
+        super().__init__(pictures, rows_of(whole), seed, flip=True)
         self.factor = factor
 
     def __call__(self, epoch):
@@ -134,6 +141,14 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit(healthy, tmp_path)
     again = train(name, tmp_path / "again")[1]
     assert all(are_equal(one, other) for one, other in zip(seen, again, strict=True))
     assert not are_equal(seen[1], seen[0]) and not are_equal(seen[2], seen[1])  # it was trained at all
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_so_it_does_at_the_size_of_the_notebooks(name, tmp_path):
+    (_, seen, error), (_, again, _) = (train(name, tmp_path / part, whole=True) for part in ("one", "other"))
+    assert error is None and len(seen) == 1 + EPOCHS
+    assert all(are_equal(one, other) for one, other in zip(seen, again, strict=True))
+    assert sum(weights.size for weights in seen[0]) > 300_000 and not are_equal(seen[2], seen[1])
 
 
 def test_another_seed_gives_other_weights(healthy, tmp_path):
