@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +14,12 @@ in turn, on the same machine and data.
 
 A ratio is the median of the repeats, the least and the largest in brackets. The arithmetic limit is what ours would
 reach, per second, if all of its arithmetic ran as fast as a product of two 2,048 x 2,048 matrices (float32) did in that
-run. It is left out where the operations were not counted or the product was not timed.
+run. It is left out where the operations were not counted or the product was not timed. A goal is the least ratio,
+or what its words say; **missed** beside it where the median, or the one run, does not reach it.
 """
+GOAL = re.compile(
+    r"(under |not above |below |)([\d,.]+)( GB|)"
+)  # the least ratio; the most of ours; of ours less theirs
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Row:
         unit: of both figures: "per second" (more is better), or "s", "nats", "KID", "GB" (less is better).
         recipe, ours: the figures.
         ratios: one a repeat, above 1 where ours is better; empty: the difference is shown.
-        goal: what ours was to reach, in words.
+        goal: what ours was to reach, as `GOAL` has it; "" for none.
         is_reached: False: `ours` is what was spent without getting there.
         remarks: sentences for below the table.
         operations: floating-point operations behind one of what is counted per second, the recipe's and ours; empty
@@ -107,7 +112,26 @@ def _cells(row: Row, run: Measurement) -> tuple[str, ...]:
     ours = _figure(row.ours, row.unit)
     limit = _short(run.gflops * 1e9 / row.operations[1]) if run.gflops and len(row.operations) == 2 else ""
     reached = ours if row.is_reached else f"not reached in {ours}"
-    return row.job, _figure(row.recipe, row.unit), reached, _ratio(row), row.goal, limit, run.date
+    goal = f"{row.goal}, **missed**" if misses_goal(row) else row.goal
+    return row.job, _figure(row.recipe, row.unit), reached, _ratio(row), goal, limit, run.date
+
+
+def misses_goal(row: Row) -> bool:
+    """Say whether a row does not reach its goal.
+
+    Raises:
+        ValueError: the goal is in words that `GOAL` does not know.
+    """
+    if not row.goal:
+        return False
+    if not (words := GOAL.fullmatch(row.goal)):
+        raise ValueError(f"{row.job}: the goal {row.goal!r} is not understood")
+    kind, bound, difference = words[1].strip(), float(words[2].replace(",", "")), row.ours - row.recipe
+    if kind == "under":
+        return not row.ours < bound
+    if kind:
+        return not (difference < bound or (kind == "not above" and difference == bound))
+    return not (row.is_reached and row.ratios and statistics.median(row.ratios) >= bound)
 
 
 def _ratio(row: Row) -> str:

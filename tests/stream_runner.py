@@ -79,7 +79,8 @@ def rates(batches: PictureBatches) -> dict:
     batch = next(iter(batches(0)))  # 64 pictures; the GAN's have 32
     half = tuple(part[:32] for part in batch)
     models = {"VAE": 64 * steps_a_second(vae, batch), "DCGAN": 32 * steps_a_second(gan, half)}
-    return {"pipeline": pictures_a_second(batches), "models": models}
+    peak = peak_memory(psutil.Process())  # with the models of the notebooks, too
+    return {"pipeline": pictures_a_second(batches), "models": models, "peak": peak}
 
 
 def main(side: int, cache: Path, folders: list[Path]) -> None:

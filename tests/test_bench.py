@@ -272,6 +272,35 @@ def test_command_prints_one_table_and_refuses_unknown_names(capsys, monkeypatch)
     assert "nothing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("goal", "changes", "is_missed"),
+    [
+        ("150", {}, False),
+        ("200", {}, False),
+        ("200.1", {}, True),
+        ("1,500", {}, True),
+        ("1", {"is_reached": False}, True),
+        ("1", {"ratios": ()}, True),
+        ("under 2,000.1 GB", {}, False),
+        ("under 2,000 GB", {}, True),
+        ("not above 0", {"recipe": 2_000.0}, False),
+        ("below 0", {"recipe": 2_000.0}, True),
+        ("below 0", {"recipe": 2_001.0}, False),
+        ("not above 0", {"recipe": 1_999.0}, True),
+        ("", {"ratios": (0.5,)}, False),
+    ],
+)
+def test_a_goal_that_is_missed_is_marked(goal, changes, is_missed):
+    row = dataclasses.replace(FAST, goal=goal, **changes)  # ours is 2,000, and the median of the ratios 200
+    assert report.misses_goal(row) == is_missed
+    assert ("**missed**" in report.markdown({"one": measured(row)}, ["one"]).partition("| speed |")[2]) == is_missed
+
+
+def test_a_goal_in_other_words_is_a_fault():
+    with pytest.raises(ValueError, match="the goal 'large' is not understood"):
+        report.misses_goal(dataclasses.replace(FAST, goal="large"))
+
+
 def test_readme_shows_figures_that_were_measured():
     def cells(line):
         return [cell.strip() for cell in line.strip("|").split("|")]

@@ -47,6 +47,15 @@ def test_cut_download_leaves_nothing(server, refused):
     assert refused(server.url, "cut off after") == []
 
 
+def test_after_a_cut_it_starts_anew_and_is_verified(server, refused, tmp_path):
+    server.answer = CONTENT[:100_000]
+    assert refused(server.url, "cut off after") == []
+    server.answer = CONTENT
+    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
+    assert [path.name for path in tmp_path.rglob("*")] == ["data.bin"]
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+
+
 def test_missing_on_server_leaves_nothing(server, refused):
     server.status = 404
     assert refused(server.url, "answered 404") == []

@@ -142,7 +142,7 @@ def test_runs_that_are_killed_leave_nothing_behind(place, record_property):
     assert before <= place.files()  # nor was anything removed
     told = {"notebook": KILLED, "runs": KILLS, "killed": killed, "after": SECONDS, "caches": len(caches[-1])}
     record_property("limits", json.dumps(told))
-    assert killed
+    assert killed >= 0.9 * KILLS  # a run that ends before its moment shows nothing
 
 
 @pytest.mark.skipif(not TOGETHER, reason="a matter of many minutes: `make soak` does it")
@@ -151,13 +151,15 @@ def test_all_notebooks_at_the_same_time_keep_to_their_own_files_and_to_the_memor
     startup = place.home / ".ipython" / "profile_default" / "startup" / "00-watch.py"
     startup.parent.mkdir(parents=True)
     startup.write_text(WATCH, encoding="utf-8")
-    logs = {name: place.folder / f"{name}.log" for name in NOTEBOOKS}
+    before, logs = place.files(), {name: place.folder / f"{name}.log" for name in NOTEBOOKS}
     running = {name: place.start(name, profile, LIMITS_LOG=str(logs[name])) for name in NOTEBOOKS}
     said = {name: process.communicate()[0] for name, process in running.items()}
     assert {name: said[name][-2000:] for name, process in running.items() if process.returncode} == {}
 
     results = place.copy / "build" / "run"
     assert sorted(path.name for path in results.iterdir()) == NOTEBOOKS
+    made = place.files() - before - {log.name for log in logs.values()}
+    assert not {name for name in made if not is_allowed(name)} and before <= place.files()
     changed = {name: {line.split("/")[0] for line in logs[name].read_text().splitlines()} for name in NOTEBOOKS}
     assert changed == {name: {name} for name in NOTEBOOKS}
     told = {name: json.loads((results / name / "result.json").read_text(encoding="utf-8")) for name in NOTEBOOKS}

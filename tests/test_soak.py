@@ -5,6 +5,7 @@ import tempfile
 import pytest
 
 from tools import soak
+from tools.environment import processor
 
 RUN = """
 import json, os
@@ -61,6 +62,7 @@ def test_what_was_done_is_written_whatever_came_of_it_and_nothing_else_is_left(
     text = (build / "soak.md").read_text(encoding="utf-8")
     assert f"**20 kills, 1,000 damaged files; 7 tests, {2 * status} failed" in text
     assert "| small | 20 | 2 | step 1, writing 19 |" in text and "| a_loader | 1,000 | 300 | 700 |" in text
+    assert f", commit {soak.commit()}; " in text and f"{processor()}, Python 3." in text
     assert (
         f"seed {seed}." in text and "UTC" in text and "keras 3." in text and "tensorflow" in text and " minutes" in text
     )
@@ -89,11 +91,17 @@ def test_a_run_of_some_tests_leaves_the_report_of_all(tmp_path, system):
 def test_the_tests_are_there_and_the_inputs_are_ten_thousand_or_more():
     assert all((soak.ROOT / test).is_file() for test in soak.TESTS)
     texts = [(soak.ROOT / test).read_text(encoding="utf-8") for test in soak.TESTS]
-    loaders = sum(text.count("    fuzz(") for text in texts) + 1  # the test of archives has two kinds
+    loaders = sum(text.count("    fuzz(") for text in texts) + 2  # the test of archives has three kinds
     assert loaders * int(soak.LONG["FUZZ_INPUTS"]) >= 10_000
     assert int(soak.LONG["SOAK_KILLS"]) == 20 and int(soak.LONG["SOAK_FILES"]) == 200_000
     assert (soak.LONG["SOAK_LIMIT_KILLS"], soak.LONG["SOAK_LIMIT_SECONDS"]) == ("30", "20")
     assert soak.LONG["SOAK_TOGETHER"] == "smoke,quick"
+
+
+def test_the_short_form_has_two_kills_and_two_hundred_inputs():
+    text = "".join(path.read_text(encoding="utf-8") for path in (soak.ROOT / "tests").glob("*.py"))
+    defaults = {"SOAK_KILLS": 2, "FUZZ_INPUTS": 200, "SOAK_FILES": 600, "SOAK_LIMIT_KILLS": 2}
+    assert all(f'int(os.environ.get("{name}", {number}))' in text for name, number in defaults.items())
 
 
 def test_every_variable_of_the_long_form_is_one_that_a_test_reads():

@@ -264,3 +264,12 @@ def _explain(output: str) -> str:
     elif "No matching distribution" in output:
         advice = "A package could not be found: no internet, or no build of it for this system."
     return f"{tail}\n{advice} Nothing is lost: the next call goes on from here."
+
+
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

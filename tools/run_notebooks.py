@@ -117,7 +117,9 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         nbformat.write(notebook, build / path.name)
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
-    (output / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+    partial = output / f"result-{os.getpid()}.partial"  # other runs may read it at any time
+    partial.write_text(json.dumps(asdict(result)), encoding="utf-8")
+    partial.replace(output / "result.json")
     progress.done(result)
     return result
 

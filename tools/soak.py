@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tools.environment import processor
+
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     "tests/test_kills.py",
@@ -27,7 +29,7 @@ TESTS = (
 )
 LONG = {
     "SOAK_KILLS": "20",  # for each training loop
-    "FUZZ_INPUTS": "1000",  # for each of the twelve loaders
+    "FUZZ_INPUTS": "1000",  # for each of the thirteen loaders
     "SOAK_FILES": "200000",  # pictures to train on from the disk
     "SOAK_LIMIT_KILLS": "30",  # runs of a notebook
     "SOAK_LIMIT_SECONDS": "20",  # after which each of them is killed
@@ -141,8 +143,17 @@ def _gigabytes(size: int) -> str:
 
 def _machine() -> str:
     packages = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
-    system = f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores"
-    return ", ".join([system, f"Python {platform.python_version()}", *packages])
+    system = f"{platform.system()} with {os.cpu_count()} cores, {processor()}"
+    return ", ".join([system, f"Python {platform.python_version()}", *packages, f"commit {commit()}"])
+
+
+def commit() -> str:
+    """Return the commit that is checked out, or "unknown"."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _version(name: str) -> str:
