@@ -17,9 +17,8 @@ reach, per second, if all of its arithmetic ran as fast as a product of two 2,04
 run. It is left out where the operations were not counted or the product was not timed. A goal is the least ratio,
 or what its words say; **missed** beside it where the median, or the one run, does not reach it.
 """
-GOAL = re.compile(
-    r"(under |not above |below |)([\d,.]+)( GB|)"
-)  # the least ratio; the most of ours; of ours less theirs
+# The least ratio; the most of ours; the most of the difference.
+GOAL = re.compile(r"(under |not above |below |)([\d,.]+)( GB|)")
 
 
 @dataclass(frozen=True)

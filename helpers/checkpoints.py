@@ -82,6 +82,11 @@ class Checkpoints:
         return sorted(self.folder.glob("checkpoint-*"))
 
 
+def stops_unsaved() -> bool:
+    """Say whether long work is to stop where no checkpoint can be written (`NB_STOP_UNSAVED=1`), not to go on."""
+    return os.environ.get("NB_STOP_UNSAVED", "").strip() not in ("", "0")
+
+
 def _number(path: Path) -> str:
     return path.name.split("-")[1]  # six digits, so that text compares as numbers do
 

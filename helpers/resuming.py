@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.checkpoints import Checkpoints
+from helpers.checkpoints import Checkpoints, stops_unsaved
 from helpers.errors import UserError
 from helpers.fingerprints import NotUnderstoodError, fingerprint
 
@@ -47,7 +47,11 @@ class Saved:
         return found
 
     def keep(self, number: int, state: Callable[[], tuple[list[np.ndarray], dict]], at_once: bool = False) -> None:
-        """Write checkpoint `number`, of arrays and a state, if it is time; what cannot be written is said once."""
+        """Write checkpoint `number`, of arrays and a state, if it is time; what cannot be written is said once.
+
+        Raises:
+            UserError: it cannot be written, and `NB_STOP_UNSAVED` is set.
+        """
         wait = max(self.seconds, self._cost / LARGEST_SHARE) if self.seconds else 0.0
         if self.folder is None or not (at_once or time.perf_counter() - self._last >= wait):
             return
@@ -55,9 +59,12 @@ class Saved:
         try:
             Checkpoints(self.folder).save(number, *state())
         except OSError as error:
+            fault = f"No checkpoint could be written to {self.folder} ({error})."
+            mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"
+            if stops_unsaved():
+                raise UserError(f"{fault} So it stopped, as asked. {mend}, and run this cell again.") from error
             if not self._was_refused:
-                print(f"\nNo checkpoint could be written to {self.folder} ({error}). It goes on without. Make room on ")
-                print("that disk, or set NB_OUTPUT_DIR to a folder that can be written to.")
+                print(f"\n{fault} It goes on without. {mend}; or let it stop where that happens: NB_STOP_UNSAVED=1.")
             self._was_refused = True
         self._last = time.perf_counter()
         self._cost = self._last - started

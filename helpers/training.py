@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.checkpoints import Checkpoints, assign, values_of
+from helpers.checkpoints import Checkpoints, assign, stops_unsaved, values_of
 from helpers.errors import UserError
 from helpers.progress_line import ProgressLine, StepWatch
 
@@ -34,7 +34,6 @@ class Training:
         settings: dict,
         monitor: str | None = "validation",
         optimizers: Sequence[tuple[keras.Optimizer, Sequence]] | None = None,
-        stop_unsaved: bool = False,
         checkpoint_every: int = 1,
     ) -> None:
         """Prepare to train `model` with checkpoints below `folder`.
@@ -46,8 +45,6 @@ class Training:
             monitor: the figure, smaller is better, by which the best weights are chosen. None where no figure
                 says which are best, as for a GAN: then those after the last whole epoch are kept.
             optimizers: pairs of an optimiser and the variables that it trains; None for a model with one, its own.
-            stop_unsaved: whether a checkpoint that cannot be written, since the disk is full, say, ends the
-                training. Otherwise one printed line says so, and it goes on.
             checkpoint_every: epochs from one checkpoint to the next. A kill costs the epochs since the last one, at
                 most so many, and they are trained again. The last epoch, an interrupt and a figure that is not
                 finite always leave a checkpoint of the last whole epoch.
@@ -64,7 +61,7 @@ class Training:
             for optimizer, trained in optimizers:
                 optimizer.build(trained)
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-        self.model, self.monitor, self.stop_unsaved, self.every = model, monitor, stop_unsaved, checkpoint_every
+        self.model, self.monitor, self.every = model, monitor, checkpoint_every
         self.checkpoints = Checkpoints(Path(folder) / key)
         # Metrics belong to an epoch, not to the training: Keras clears them when an epoch begins.
         metrics = {id(variable) for variable in model.metrics_variables}
@@ -103,7 +100,7 @@ class Training:
 
         Raises:
             UserError: a loss, a held-out figure, a weight or an optimiser's slot is no longer finite, or a checkpoint
-                cannot be written and `stop_unsaved` is set; the model has the best weights up to there.
+                cannot be written and `NB_STOP_UNSAVED` is set; the model has the best weights up to there.
         """
         self._resume(epochs)
         left = epochs - len(self.history)
@@ -182,13 +179,14 @@ class Training:
             fault = f"No checkpoint could be written to {self.checkpoints.folder} ({error})."
             mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"
             was_said, self._warned = self._warned, True
-            if self.stop_unsaved:
+            if stops_unsaved():
                 raise UserError(
                     f"{fault} So training stopped after epoch {len(self.history)}, as asked; {self._kept} are in "
                     f"place. {mend}, and run this cell again."
                 ) from error
             if not was_said:
-                print(f"\n{fault} Training goes on; if it is cut off, it resumes from an older one. {mend}.")
+                print(f"\n{fault} Training goes on; if it is cut off, it resumes from an older one. {mend}; or let it")
+                print("stop where that happens: NB_STOP_UNSAVED=1.")
 
     def _resume(self, epochs: int) -> None:
         """Put the newest checkpoint back: the last weights to train on from, or the best if training is over."""

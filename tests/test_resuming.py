@@ -1,12 +1,15 @@
 """When an optimisation of a picture is kept, and that it goes on as if never stopped."""
 
 import errno
+import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from interrupts import InterruptsInstruction
+from trainings import read_only
 
 from helpers import resuming
 from helpers.checkpoints import Checkpoints
@@ -81,6 +84,30 @@ def test_a_full_disk_is_said_once_and_it_goes_on(tmp_path, monkeypatch, capsys):
     assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=0)) == whole
     said = capsys.readouterr().out
     assert said.count("No space left on device") == 1 and "NB_OUTPUT_DIR" in said
+
+
+def test_a_full_disk_stops_it_if_asked_to(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    whole = climbed_to_the_end(Rounds(None, 1))
+    monkeypatch.setenv("NB_STOP_UNSAVED", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", full)
+        with pytest.raises(UserError, match="No space left on device.*it stopped, as asked. Make room"):
+            climbed_to_the_end(Rounds(tmp_path, 1, seconds=0))
+    assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=0)) == whole
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no folders of this kind")
+def test_in_a_folder_that_became_read_only_it_goes_on_and_the_older_checkpoint_stays(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    saved = Saved(Path("a"), 1, seconds=0)
+    saved.keep(1, lambda: ([START], {}))
+    with read_only(saved.folder, monkeypatch):
+        for number in (2, 3):
+            saved.keep(number, lambda: ([START], {}))
+    assert capsys.readouterr().out.count("Permission denied") == 1 and kept(saved) == [1]
 
 
 def test_what_cannot_be_told_apart_has_no_checkpoints(tmp_path, capsys):

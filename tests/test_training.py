@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import math
+import os
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from trainings import Validation, figures, line_batches, line_model, start, weights_of
+from trainings import Validation, figures, line_batches, line_model, read_only, start, weights_of
 
 from helpers.errors import UserError
 from helpers.training import Training
@@ -146,6 +149,26 @@ def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tm
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no folders of this kind")
+@pytest.mark.parametrize("stop_unsaved", [False, True])
+def test_in_a_folder_that_became_read_only_the_older_checkpoint_stays(tmp_path, capsys, monkeypatch, stop_unsaved):
+    monkeypatch.setenv("NB_STOP_UNSAVED", str(int(stop_unsaved)))
+    monkeypatch.chdir(tmp_path)
+    training, validate = start(Path("a"), [3.0, 2.0, 1.0])
+    training.fit(line_batches, 1, validate)
+    with read_only(training.checkpoints.folder, monkeypatch):
+        if stop_unsaved:
+            with pytest.raises(UserError, match="Permission denied.*stopped after epoch 2, as asked"):
+                training.fit(line_batches, 3, validate)
+        else:
+            assert len(training.fit(line_batches, 3, validate)) == 3
+        said = capsys.readouterr().out
+        assert ("Training goes on" in said) != stop_unsaved and said.count("Permission denied") == (not stop_unsaved)
+        assert os.listdir(training.checkpoints.folder) == ["checkpoint-000001"]
+    again, _ = start(Path("a"), [])
+    assert [record["validation"] for record in again.fit(line_batches, 1)] == [3.0]
+
+
 @pytest.mark.parametrize("stop_unsaved", [False, True])
 def test_a_full_disk_stops_the_training_only_if_asked_to_and_it_goes_on_where_it_was(
     tmp_path, capsys, monkeypatch, stop_unsaved
@@ -159,7 +182,7 @@ def test_a_full_disk_stops_the_training_only_if_asked_to_and_it_goes_on_where_it
             raise KeyboardInterrupt
 
     training, validate = start(tmp_path / "a", [2.0, 1.0, 3.0, 3.0, 4.0])
-    training.stop_unsaved = stop_unsaved
+    monkeypatch.setenv("NB_STOP_UNSAVED", str(int(stop_unsaved)))
     with monkeypatch.context() as patch:
         patch.setattr(training.checkpoints, "save", raise_full)
         if stop_unsaved:
@@ -242,11 +265,6 @@ def test_a_stop_after_epochs_without_a_checkpoint_saves_the_last_of_them(tmp_pat
 def test_an_interval_that_is_none_is_refused(tmp_path, every):
     with pytest.raises(UserError, match="whole number of epochs, at least 1"):
         Training(line_model(), tmp_path, {}, checkpoint_every=every)
-
-
-def test_the_choice_to_stop_is_an_argument(tmp_path):
-    assert not start(tmp_path, [])[0].stop_unsaved
-    assert Training(line_model(), tmp_path, {}, stop_unsaved=True).stop_unsaved
 
 
 def test_other_settings_have_another_folder_and_equal_ones_the_same(tmp_path):

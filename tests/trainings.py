@@ -1,10 +1,14 @@
 """A training of a linear model, and what is compared of trainings; for the tests."""
 
+import contextlib
+import os
+from pathlib import Path
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.checkpoints import values_of
+from helpers.checkpoints import Checkpoints, values_of
 from helpers.training import Training
 
 
@@ -37,6 +41,31 @@ def number_gan(nb, rate=1e-3, **choices):
 
 def all_equal(ones, others):
     return all(np.array_equal(one, other) for one, other in zip(ones, others, strict=True))
+
+
+@contextlib.contextmanager
+def read_only(folder, monkeypatch):
+    """Let no checkpoint be written to a folder: by its permissions, which do not bind root, so not as root either.
+
+    It has to be a relative path: nobody else may go through the folders above those of the tests.
+    """
+    save, here = Checkpoints.save, Path.cwd()
+
+    def save_as_nobody(self, *given):
+        if os.geteuid():
+            return save(self, *given)
+        os.seteuid(65_534)
+        try:
+            return save(self, *given)
+        finally:
+            os.seteuid(0)
+
+    here.chmod(0o755)
+    folder.chmod(0o555)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_as_nobody)
+        yield
+    folder.chmod(0o755)
 
 
 class Validation:
