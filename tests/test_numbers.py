@@ -157,6 +157,19 @@ def test_another_seed_gives_other_weights(healthy, tmp_path):
     assert not any(are_equal(one, other) for one, other in zip(seen, others, strict=True))
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", MODELS)
+def test_mixed_precision_is_refused_in_words(name, policy, tmp_path):
+    """A loss of 64 x 64 x 3 pixels is beyond the 65,504 that float16 holds."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        _, seen, error = train(name, tmp_path)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    kind = policy.partition("_")[2]
+    assert f"computes in {kind}" in str(error) and 'set_dtype_policy("float32")' in str(error) and len(seen) == 1
+
+
 def assert_stopped(folder, model, seen, error, epochs, says):
     """Hold a training to what was said: it stopped in a plain message, and all that it left is finite and good."""
     assert error is not None and "no longer a finite number" in str(error), error
