@@ -72,6 +72,7 @@ def test_what_was_done_is_written_whatever_came_of_it_and_nothing_else_is_left(
     for profile in ("smoke", "quick"):
         assert f"| {profile} | 01 | 3.0 | 1.00 GB |\n| {profile} | 02 | 5.0 | 3.00 GB |" in text
     assert ("- failure: test_odd" in text) == bool(status)
+    assert f"| test_run | 1 {'failure' if status else 'passed'} | 0.0 |" in text
 
 
 def test_there_is_a_report_even_if_pytest_could_not_begin(tmp_path):

@@ -2,8 +2,9 @@
 
 Trainings are killed twenty times each and loaders get a thousand damaged files each, at moments and with damage drawn
 anew for each run. A training reads 200,000 pictures from the disk, thirty runs of a notebook are killed, and all
-notebooks run at the same time. What was done is written to build/soak.md, whatever came of it; or to
-build/soak-partial.md where further arguments for pytest, such as `-k`, may have left tests out.
+notebooks run at the same time. Tests of the same matters that have one form only run as well. What was done is written
+to build/soak.md, whatever came of it; or to build/soak-partial.md where further arguments for pytest, such as `-k`, may
+have left tests out.
 """
 
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +28,9 @@ TESTS = (
     *(f"tests/test_fuzz_{kind}.py" for kind in ("archives", "pictures", "texts", "weights")),
     "tests/test_streaming.py",
     "tests/test_limits.py",
+    # What has one form only: full disks and damaged checkpoints, bad mirrors, numbers, several devices.
+    *(f"tests/test_{name}.py" for name in ("checkpoints", "resuming", "training", "training_killed")),
+    *(f"tests/test_{name}.py" for name in ("downloads", "archives", "code_in_files", "numbers", "devices")),
 )
 LONG = {
     "SOAK_KILLS": "20",  # for each training loop
@@ -38,6 +43,8 @@ LONG = {
 SECONDS_A_TEST = 3_600
 STREAMING = ("pictures on the disk", "s to prepare", "s to train", "peak memory", "pictures/s", "the models take")
 LIMITS = ("notebook", "runs killed", "when", "left behind", "minutes")
+OTHERS = ("other tests", "outcome", "minutes")
+RECORDED = {"kills", "inputs", "streaming", "limits", "together"}
 TOGETHER = ("at the same time", "notebook", "minutes", "peak memory")
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "hypothesis")
 
@@ -67,12 +74,13 @@ def main(rest: list[str], tests: tuple[str, ...] = TESTS, build: Path = ROOT / "
 
 
 def read_cases(results: Path) -> Iterator[dict]:
-    """Yield of each test in a JUnit file its name, seconds, outcome, and the JSON that it recorded, by name."""
+    """Yield of each test in a JUnit file its name, file, seconds, outcome, and the JSON that it recorded, by name."""
     for case in ElementTree.parse(results).iter("testcase"):
         faults = [kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None]
         recorded = {item.get("name"): json.loads(item.get("value")) for item in case.iter("property")}
         yield {
             "name": case.get("name"),
+            "file": case.get("classname"),
             "seconds": float(case.get("time")),
             "outcome": faults[0] if faults else "passed",
             **recorded,
@@ -96,6 +104,7 @@ def written(cases: list[dict], minutes: float, status: int, seed: str) -> str:
         _table(STREAMING, [_streaming_row(case) for case in cases if "streaming" in case]),
         _table(LIMITS, [_limits_row(case) for case in cases if "limits" in case]),
         _table(TOGETHER, [row for case in cases if "together" in case for row in _together_rows(case)]),
+        _table(OTHERS, _others_rows(cases)),
         "\n".join(f"- {case['outcome']}: {case['name']}" for case in faults),
     ]
     return "\n\n".join(parts).rstrip() + "\n"
@@ -135,6 +144,15 @@ def _limits_row(case: dict) -> tuple:
 def _together_rows(case: dict) -> Iterator[tuple]:
     for name, told in case["together"]["notebooks"].items():
         yield case["together"]["profile"], name, f"{told['minutes']:.1f}", _gigabytes(told["peak"])
+
+
+def _others_rows(cases: list[dict]) -> Iterator[tuple]:
+    """Yield a row for each file whose tests, or some of them, have recorded nothing."""
+    others = [case for case in cases if not case.keys() & RECORDED]
+    for file in dict.fromkeys(case["file"] for case in others):
+        run = [case for case in others if case["file"] == file]
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in Counter(c["outcome"] for c in run).items())
+        yield file, outcomes, f"{sum(case['seconds'] for case in run) / 60:.1f}"
 
 
 def _gigabytes(size: int) -> str:
