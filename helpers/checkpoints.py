@@ -34,15 +34,17 @@ class Checkpoints:
         """
         target = self.folder / f"checkpoint-{number:06d}"
         partial = self.folder / f"partial-{number:06d}-{os.getpid()}"
+        aside = self.folder / f"partial-{number:06d}-{os.getpid()}-before"  # removed bit by bit, its name would lie
         try:
             partial.mkdir(parents=True, exist_ok=True)
             digest = write_arrays(partial / "arrays.npz", arrays)
             _write_flushed(partial / "state.json", _sealed({"digest": digest, **state}))
             if target.exists():
-                shutil.rmtree(target)
+                target.rename(aside)
             partial.rename(target)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            for left in (partial, aside):
+                shutil.rmtree(left, ignore_errors=True)
         self.tidy()
 
     def tidy(self) -> None:

@@ -50,7 +50,7 @@ class Saved:
         """Write checkpoint `number`, of arrays and a state, if it is time; what cannot be written is said once.
 
         Raises:
-            UserError: it cannot be written, and `NB_STOP_UNSAVED` is set.
+            UserError: it cannot be written on the way, and `NB_STOP_UNSAVED` is set.
         """
         wait = max(self.seconds, self._cost / LARGEST_SHARE) if self.seconds else 0.0
         if self.folder is None or not (at_once or time.perf_counter() - self._last >= wait):
@@ -61,7 +61,7 @@ class Saved:
         except OSError as error:
             fault = f"No checkpoint could be written to {self.folder} ({error})."
             mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"
-            if stops_unsaved():
+            if stops_unsaved() and not at_once:  # at an end or an interrupt nothing is saved by stopping
                 raise UserError(f"{fault} So it stopped, as asked. {mend}, and run this cell again.") from error
             if not self._was_refused:
                 print(f"\n{fault} It goes on without. {mend}; or let it stop where that happens: NB_STOP_UNSAVED=1.")

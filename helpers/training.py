@@ -50,14 +50,14 @@ class Training:
                 finite always leave a checkpoint of the last whole epoch.
 
         Raises:
-            UserError: the model has no weights yet, or was built for mixed precision; or `checkpoint_every` is no
-                whole number from 1.
+            UserError: the model has no weights yet, or was built under a policy of mixed precision; or
+                `checkpoint_every` is no whole number from 1.
         """
         if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
             raise UserError(f"checkpoint_every is {checkpoint_every!r}. Give a whole number of epochs, at least 1.")
         if not model.built:
             raise UserError("the model has no weights yet. Call it once on a batch, then make the Training.")
-        if model.compute_dtype != "float32":
+        if model.compute_dtype in ("float16", "bfloat16"):
             raise UserError(
                 f"the model computes in {model.compute_dtype}; the losses of the notebooks are sums that need float32. "
                 'Call keras.config.set_dtype_policy("float32") and build the model again.'

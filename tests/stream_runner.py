@@ -69,7 +69,10 @@ def steps_a_second(model: keras.Model, batch: tuple, steps: int = 8) -> float:
 
 
 def rates(batches: PictureBatches) -> dict:
-    """Return pictures a second: as they come from the disk, and as the face models of notebooks 04 and 05 take them."""
+    """Return pictures a second: as they come from the disk, and as the face models of notebooks 04 and 05 take them.
+
+    And the most memory that was held until then.
+    """
     vaes = lift(NOTEBOOKS / "04_variational_autoencoder.ipynb", "VAE", "build_face_encoder", "build_face_decoder")
     gans = lift(NOTEBOOKS / "05_dcgan.ipynb", "GAN", "build_generator", "build_discriminator")
     vae, gan = vaes.VAE(vaes.build_face_encoder(), vaes.build_face_decoder()), None

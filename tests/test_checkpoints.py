@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -69,6 +70,30 @@ def test_a_stop_between_writing_and_renaming_leaves_the_old_one(tmp_path, monkey
     assert "damaged" not in capsys.readouterr().out
     checkpoints.save(2, ARRAYS, {"number": 2})
     assert checkpoints.load()[1] == {"number": 2}
+
+
+def test_wherever_the_rewriting_of_a_number_ends_there_is_no_half_checkpoint(tmp_path, monkeypatch, capsys):
+    """As a kill ends it: nothing is tidied up. Renaming a folder and removing a file are what it does to the disk."""
+    states = []
+    for moment in range(6):
+        checkpoints, left = Checkpoints(tmp_path / str(moment)), [moment]
+        checkpoints.save(1, ARRAYS, {"number": 1})
+        checkpoints.save(2, ARRAYS, {"number": 2})
+
+        def unless_over(deed, left=left):
+            def done(*given, **named):
+                left[0] -= 1
+                return deed(*given, **named) if left[0] >= 0 else None
+
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", unless_over(Path.rename))
+            patch.setattr(os, "unlink", unless_over(os.unlink))
+            patch.setattr(os, "rmdir", unless_over(os.rmdir))
+            checkpoints.save(2, ARRAYS, {"number": "2 again"})
+        states.append(checkpoints.load()[1]["number"])
+    assert states == [2, 1, *["2 again"] * 4] and "damaged" not in capsys.readouterr().out
 
 
 def test_what_a_killed_process_left_half_written_is_no_checkpoint(tmp_path):

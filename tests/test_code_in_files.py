@@ -54,9 +54,10 @@ def unsafe(source: str) -> set[str]:
                 "safe_mode=False",
             }
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} & MODULES
+            found |= {alias.name.partition(".")[0] for alias in node.names} & MODULES
         elif isinstance(node, ast.ImportFrom):
-            found |= {node.module} & MODULES
+            found |= {(node.module or "").partition(".")[0]} & MODULES
+            found |= {alias.name for alias in node.names} & CALLS
     return found
 
 
@@ -68,6 +69,8 @@ def unsafe(source: str) -> set[str]:
         ("x.load(path, safe_mode=False)", {"safe_mode=False"}),
         ("import pickle", {"pickle"}),
         ("from pickle import loads", {"pickle"}),
+        ("import joblib.numpy_pickle as kept", {"joblib"}),
+        ("from keras.models import load_model as read", {"load_model"}),
         ("np.load(path, allow_pickle=False); model.load_weights(path)", set()),
     ],
 )

@@ -138,7 +138,8 @@ def record(record_property, loop, trainings, places):
     """Note for the report how often it was killed, where, and how often it went on; it has to have gone on."""
     resumed = sum(heard["found"] is not None for processes in trainings for heard in processes)
     record_property("kills", json.dumps({"loop": loop, "resumed": resumed, "before": Counter(places)}))
-    assert len(places) == KILLS and resumed and set(places) & {"writing", "os.rename"}
+    assert len(places) == KILLS and resumed
+    assert set(places) & {"writing", "os.rename"} or KILLS < 20  # of a few, none may come at a checkpoint
 
 
 # Each loop, how many records its history has (epochs, octaves, evaluations), and its last checkpoint's number.
@@ -157,17 +158,18 @@ def test_a_training_killed_at_random_moments_ends_as_one_that_never_was(
     assert len(whole["end"]["digests"]) > 10 and len(whole["end"]["history"]) == records
     assert whole["end"]["files"] == [f"checkpoint-{number:06d}" for number in (last - 1, last)]
     trainings, places = killed(server, tmp_path / "killed", loop)
+    record(record_property, loop, trainings, places)
     for *_, heard in trainings:
         assert heard["end"] == whole["end"]  # to the last bit; and nothing half-written is left
         left = 0 if "nothing left to do" in heard["said"] else steps_left(whole, heard["found"])
         assert heard["events"].count("step") == left  # no step is taken twice
-    record(record_property, loop, trainings, places)
 
 
 def test_a_painting_by_l_bfgs_goes_on_from_its_best_picture(server, tmp_path, record_property):
     """SciPy's memory of the slopes is lost, so it ends elsewhere; up to the first kill all is the same."""
     whole = server.train("rounds", tmp_path / "whole")
     assert whole["status"] == 0, whole["said"]
+    assert whole["end"]["state"]["best"] < whole["end"]["history"][whole["end"]["state"]["begun"]]["total"]
     trainings, places = killed(server, tmp_path / "killed", "rounds")
     record(record_property, "rounds", trainings, places)
     for processes in trainings:
@@ -181,4 +183,4 @@ def test_a_painting_by_l_bfgs_goes_on_from_its_best_picture(server, tmp_path, re
                 continue  # it was killed after its last evaluation
             this_round = totals[begun:done] if done > begun else totals[:done]
             assert done == begun or totals[done] == min(this_round)  # the best picture's loss, to the last bit
-        assert processes[-1]["end"]["state"]["best"] == min(totals[begun:]) < totals[begun]
+        assert processes[-1]["end"]["state"]["best"] == min(totals[begun:])

@@ -99,6 +99,17 @@ def test_a_full_disk_stops_it_if_asked_to(tmp_path, monkeypatch):
     assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=0)) == whole
 
 
+def test_what_is_done_is_not_lost_because_its_last_checkpoint_cannot_be_written(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    whole = climbed_to_the_end(Rounds(None, 1))
+    monkeypatch.setenv("NB_STOP_UNSAVED", "1")
+    monkeypatch.setattr(Checkpoints, "save", full)
+    assert climbed_to_the_end(Rounds(tmp_path, 1, seconds=1000)) == whole
+    assert capsys.readouterr().out.count("No space left on device") == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no folders of this kind")
 def test_in_a_folder_that_became_read_only_it_goes_on_and_the_older_checkpoint_stays(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -118,8 +118,11 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
     partial = output / f"result-{os.getpid()}.partial"  # other runs may read it at any time
-    partial.write_text(json.dumps(asdict(result)), encoding="utf-8")
-    partial.replace(output / "result.json")
+    try:
+        partial.write_text(json.dumps(asdict(result)), encoding="utf-8")
+        partial.replace(output / "result.json")
+    finally:
+        partial.unlink(missing_ok=True)
     progress.done(result)
     return result
 
