@@ -80,7 +80,7 @@ def read_cases(results: Path) -> Iterator[dict]:
         recorded = {item.get("name"): json.loads(item.get("value")) for item in case.iter("property")}
         yield {
             "name": case.get("name"),
-            "file": case.get("classname"),
+            "file": case.get("classname").rpartition(".")[2],  # the folders before it depend on where pytest began
             "seconds": float(case.get("time")),
             "outcome": faults[0] if faults else "passed",
             **recorded,
