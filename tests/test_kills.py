@@ -33,6 +33,7 @@ class Server:
     def __init__(self, errors: Path) -> None:
         """Start the server; what it writes to stderr goes to the file `errors`."""
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])}
+        variables["TMPDIR"] = str(errors.parent)  # TensorFlow writes functions down, and the killed cannot remove them
         command = [sys.executable, str(ROOT / "tests" / "kill_runner.py")]
         self.errors, pipe = errors, subprocess.PIPE
         with errors.open("w") as file:

@@ -73,6 +73,7 @@ def train_until_killed(folder, moment):
 def test_a_killed_training_ends_as_one_that_was_not(tmp_path, capsys):
     root = str(Path(__file__).resolve().parents[1])
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], root])}
+    variables["TMPDIR"] = str(tmp_path)  # TensorFlow writes functions down, and the killed cannot remove them
     outputs = []
     for moment, survived in [("training", ["checkpoint-000001", "checkpoint-000002"]), ("writing", None)]:
         command = [sys.executable, __file__, str(tmp_path / "killed"), moment]
