@@ -46,6 +46,22 @@ def archive_members(path: Path, pattern: str, largest: int | None = None) -> Ite
         yield from members(wanted)
 
 
+def read_member(path: Path) -> bytes:
+    """Return the content of a file of an archive that was unpacked, as bounded as in the archive.
+
+    Raises:
+        UserError: it cannot be read, or is larger than `LARGEST_MEMBER`.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_MEMBER + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Unpack the archive again.") from error
+    if len(content) > LARGEST_MEMBER:
+        raise UserError(f"{path} is larger than the {LARGEST_MEMBER:,} bytes read here. Unpack the archive again.")
+    return content
+
+
 @contextmanager
 def zip_reader(path: Path, pattern: str) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """Open a .zip archive to read some of its members, in any order.

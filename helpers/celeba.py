@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from helpers import sources
-from helpers.archives import zip_reader
+from helpers.archives import read_member, zip_reader
 from helpers.attribute_table import read_table
 from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
@@ -167,7 +167,14 @@ def _archive_reader(path: Path) -> Iterator[tuple[list[str], Read]]:
 def _folder_reader(folder: Path) -> AbstractContextManager[tuple[list[str], Read]]:
     """Return the same for a folder of pictures."""
     names = sorted(path.name for path in folder.glob("*.jpg") if re.fullmatch(_MEMBERS, path.name))
-    return nullcontext((names, lambda name: (folder / name).read_bytes()))
+
+    def read(name: str) -> bytes:
+        try:
+            return read_member(folder / name)
+        except UserError:
+            return b""  # counts as a broken picture
+
+    return nullcontext((names, read))
 
 
 def _split(names: list[str], pictures: Path) -> tuple[list[str], list[str]]:

@@ -25,6 +25,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._damaged: set[Path] = set()  # found out by `load`
 
     def save(self, number: int, arrays: Sequence[np.ndarray], state: dict) -> None:
         """Write checkpoint `number`: arrays, and `state` made of what JSON can hold.
@@ -42,6 +43,7 @@ class Checkpoints:
             if target.exists():
                 target.rename(aside)
             partial.rename(target)
+            self._damaged.discard(target)
         finally:
             for left in (partial, aside):
                 shutil.rmtree(left, ignore_errors=True)
@@ -50,9 +52,10 @@ class Checkpoints:
     def tidy(self) -> None:
         """Delete all checkpoints but the last two, and what processes that were killed had begun up to them.
 
-        What was begun of a later number is not touched: another process may be at it.
+        What was begun of a later number is not touched: another process may be at it. Nor do damaged ones count:
+        they may have the highest numbers, and what is written after them is all that can be read.
         """
-        found = self._found()
+        found = [path for path in self._found() if path not in self._damaged]
         begun = [path for path in self.folder.glob("partial-*") if found and _number(path) <= _number(found[-1])]
         for old in [*found[:-KEPT], *begun]:
             shutil.rmtree(old, ignore_errors=True)
@@ -64,6 +67,7 @@ class Checkpoints:
                 state = _unsealed((path / "state.json").read_bytes())
                 return read_arrays(path / "arrays.npz", state.pop("digest")), state
             except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                self._damaged.add(path)
                 print(f"{path.name} is damaged ({error}); trying the one before.")
         return None
 

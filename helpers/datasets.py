@@ -8,9 +8,10 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from helpers import sources, standins
-from helpers.archives import archive_members
+from helpers.archives import archive_members, read_member
 from helpers.errors import UserError
 from helpers.grammar import ReviewGrammar
+from helpers.profiles import expanded
 
 NIETZSCHE_CHARACTERS = 600_893
 NIETZSCHE_START = "PREFACE\n\n\nSUPPOSING that Truth is a woman"
@@ -78,7 +79,7 @@ def read_corpus(path: Path | str, least: int = 2_000) -> Corpus:
         UserError: there is no such file; it is not UTF-8; it is empty, only white space, shorter than
             `least`, or the same symbol throughout.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     text = _read_text(path)
     if not text.strip():
         raise UserError(f"{path} has no text in it. Give a plain text file of at least {least:,} characters.")
@@ -156,7 +157,7 @@ def _folder_members(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in folder.glob("t*/[pn]*/*.txt"):
         name = f"aclImdb/{path.relative_to(folder).as_posix()}"
         if re.fullmatch(_IMDB_FILES, name):
-            yield name, path.read_bytes()
+            yield name, read_member(path)
 
 
 def _interleave(positive: dict[str, str], negative: dict[str, str]) -> list[str]:

@@ -25,13 +25,19 @@ _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # of EXIF
 
 def existing_file(path: Path) -> Path:
     """Return `path` if a file is there, else raise a UserError that names what was probably meant."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder. Name a picture in it.")
-    if path.is_file():
-        return path
-    if path.exists():
-        raise UserError(f"{path} is neither a file nor a folder. Name a picture.")
-    there = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    try:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder. Name a picture in it.")
+        if path.is_file():
+            return path
+        if path.exists():
+            raise UserError(f"{path} is neither a file nor a folder. Name a picture.")
+        there = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError as error:  # a name far too long, as an address that begins with "data:" is, or a closed folder
+        shown = str(path) if len(str(path)) < 200 else f"{str(path)[:100]} …"
+        raise UserError(
+            f"{shown} cannot be looked for ({error.strerror}). Save the picture where you may read it; give its path."
+        ) from error
     near = difflib.get_close_matches(path.name, there, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else " Check the name and the folder it is looked for in."
     raise UserError(f"there is no file {path} (looked for from {Path.cwd()}).{hint}")

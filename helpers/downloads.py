@@ -1,10 +1,12 @@
 """Downloads: short patience, verified for size and SHA-256 (official files) before a file gets its name."""
 
 import os
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -80,7 +82,8 @@ def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE, pace: 
         DownloadError: `NB_OFFLINE` forbids it, the address is none or cannot be reached, the server refuses,
             the transfer is cut, stalls or drips, or there are more than `most` bytes.
     """
-    _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, pace, most=most))
+    if not path.exists():
+        _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, pace, most=most))
 
 
 def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[Path], None]) -> None:
@@ -91,19 +94,38 @@ def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[P
     # Without this pooch logs the hash of an unverified file and advises to trust it from then on.
     pooch.get_logger().setLevel("WARNING")
     try:
-        # pooch receives into a temporary file beside the final one, compares hashes, then renames or deletes.
-        pooch.retrieve(
-            url,
-            known_hash,
-            fname=path.name,
-            path=path.parent,
-            downloader=lambda _url, temporary, _pooch: receive(Path(temporary)),
-        )
+        # pooch receives into a temporary file, compares hashes, then renames or deletes it.
+        with _receiving_folder(path.parent) as folder:
+            pooch.retrieve(
+                url,
+                known_hash,
+                fname=path.name,
+                path=folder,
+                downloader=lambda _url, temporary, _pooch: receive(Path(temporary)),
+            )
+            (folder / path.name).replace(path)
     except ValueError as error:  # pooch's word for a wrong hash
         kind = "MD5" if known_hash and known_hash.startswith("md5:") else "SHA-256"
         raise DownloadError(f"{path.name} arrived with other bytes than the official file ({kind} differs)") from error
     except OSError as error:
         raise DownloadError(f"{path.name} could not be written to {path.parent} ({error})") from error
+
+
+@contextmanager
+def _receiving_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder to receive a file into; it is removed at the end, as are those of processes that were killed."""
+    import psutil
+
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob("receiving-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="receiving-", suffix=f"-{os.getpid()}", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _receive(url: str, temporary: Path, size: int | None, patience: float, pace: Pace, most: int = 0) -> None:

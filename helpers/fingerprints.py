@@ -42,6 +42,26 @@ def fingerprint(*things: object) -> str:
     return digest.hexdigest()[:12]
 
 
+def made_of(model: keras.Model, *things: object) -> str:
+    """Return 12 hexadecimal digits for what a compiled model and its optimiser are made of, whatever the weights.
+
+    For the settings of a `Training`, so that with another dropout or learning rate it begins anew. On how many
+    devices a batch is shared does not count, so that a training may go on with fewer.
+
+    Args:
+        model: its layers, or those of the networks that it consists of, count by their plain settings.
+        things: what else counts, as in `fingerprint`: the loss, the data.
+
+    Raises:
+        NotUnderstoodError: as `fingerprint` does.
+    """
+    networks = [part for part in model.layers if hasattr(part, "layers")] or [model]
+    optimizer = {**model.optimizer.get_config(), "name": ""}  # Keras numbers them
+    if optimizer.get("clipnorm"):  # each device clips its share
+        optimizer["clipnorm"] *= model.distribute_strategy.num_replicas_in_sync
+    return fingerprint([recipe_of(network) for network in networks], optimizer, things)
+
+
 _BY_REPR = bool | int | float | complex | str | bytes | None | range | PurePath | np.dtype
 _BY_REPR |= types.EllipsisType | types.NotImplementedType | tf.DType | tf.TensorShape | tf.TensorSpec
 _ARRAYS = np.ndarray | np.generic | tf.Tensor | tf.Variable | keras.Variable
@@ -98,6 +118,8 @@ def _parts_of_object(thing: object) -> Iterable:
     if isinstance(thing, keras.layers.Layer):
         kinds = [type(layer) for layer in (thing, *getattr(thing, "layers", ()))]
         return json.dumps(recipe_of(thing)), values_of(thing.weights), kinds
+    if isinstance(thing, keras.losses.Loss):
+        return kind, {**thing.get_config(), "name": ""}  # Keras numbers them
     if isinstance(thing, functools.partial):
         return thing.func, thing.args, thing.keywords
     if isinstance(thing, slice):

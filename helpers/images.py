@@ -14,6 +14,7 @@ from PIL import Image
 
 from helpers.decoding import decode, existing_file, fetched
 from helpers.errors import UserError
+from helpers.profiles import expanded
 
 LONGEST_SIDE = 3_000  # pixels; a larger picture is shrunk to it, unless the caller says otherwise
 LEAST_SIDE = 32  # pixels; below it a network has nothing to see
@@ -40,7 +41,7 @@ def load_picture(
             large; or a size asked for is below 1.
     """
     if not str(path).lower().startswith(("http://", "https://")):
-        file = existing_file(Path(path).expanduser())
+        file = existing_file(expanded(path))
         return _decoded(file, str(path), height, longest_side, least)
     file = fetched(str(path))
     try:
@@ -178,7 +179,7 @@ def save_picture(picture: np.ndarray, path: Path | str) -> Path:
     Raises:
         UserError: the name ends in neither .png, .jpg nor .jpeg, or cannot be written to.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"{path} says no kind of picture. Let the name end in .png or .jpg.")
     image = Image.fromarray(to_uint8(picture))

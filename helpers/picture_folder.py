@@ -14,7 +14,7 @@ from helpers import downloads
 from helpers.decoding import decode
 from helpers.errors import UserError
 from helpers.images import center_crop, to_uint8
-from helpers.profiles import CHECKOUT
+from helpers.profiles import CHECKOUT, expanded
 from helpers.stored_pictures import StoredPictures, remove_older, store
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm")
@@ -44,7 +44,7 @@ def load_folder(folder: Path | str, size: int = 64, limit: int | None = None) ->
         UserError: there is no such folder, it has fewer than 10 pictures that can be used, or `size` or `limit` is
             out of range.
     """
-    folder, left_out = Path(folder).expanduser(), []
+    folder, left_out = expanded(folder), []
     squares = list(_squares(folder, _picture_paths(folder, size, limit), size, left_out))
     _check_enough(folder, len(squares), left_out)
     order = np.random.default_rng(SEED).permutation(len(squares))
@@ -78,7 +78,7 @@ def stream_folder(
     """
     if most_held_out < 1:
         raise UserError(f"{most_held_out} pictures held out score nothing. Let most_held_out be 1 or more.")
-    folder, left_out = Path(folder).expanduser(), []
+    folder, left_out = expanded(folder), []
     paths = _picture_paths(folder, size, None)
     cache = cache or downloads.writable_cache(CHECKOUT / "data" / "cache" / "own_pictures")
     name = hashlib.sha256(f"{folder.resolve()} {size}".encode()).hexdigest()[:20]
@@ -104,9 +104,9 @@ def _picture_paths(folder: Path, size: int, limit: int | None) -> list[Path]:
         raise UserError(f"pictures of {size}x{size} pixels are too small. Ask for a size of at least 16.")
     if limit is not None and limit < FEWEST:
         raise UserError(f"a limit of {limit} pictures is too low. Give at least {FEWEST}, or None for all.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # nor is one that may not be looked into
         raise UserError(f"{folder} is no folder (looked for from {Path.cwd()}). Name one with pictures in it.")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and os.path.isfile(path))
     return [path for path in found if not path.name.startswith(".")][:limit]
 
 

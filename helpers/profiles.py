@@ -41,6 +41,18 @@ def choose_profile(*, smoke: dict, quick: dict, full: dict) -> SimpleNamespace:
     return SimpleNamespace(name=name, **budgets[name])
 
 
+def expanded(path: Path | str) -> Path:
+    """Return a path in which "~" has become the home folder.
+
+    Raises:
+        UserError: there is no user of that name, or this user's home folder is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path} leads to no folder ({error}). Write it without ~.") from error
+
+
 def output_folder(notebook: str) -> Path:
     """Return the folder for a notebook's checkpoints and results, made if it is not there.
 
@@ -49,7 +61,7 @@ def output_folder(notebook: str) -> Path:
     Raises:
         UserError: the folder cannot be made or written to.
     """
-    folder = Path(os.environ.get("NB_OUTPUT_DIR") or CHECKOUT / "build").expanduser() / notebook
+    folder = expanded(os.environ.get("NB_OUTPUT_DIR") or CHECKOUT / "build") / notebook
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"

@@ -36,14 +36,15 @@ class Saved:
         except NotUnderstoodError as error:
             print(f"No checkpoints are written: among the settings is one that can not be told from others ({error}).")
             self.folder = None
+        self._checkpoints = Checkpoints(self.folder) if self.folder else None
         self.seconds, self._number, self._was_refused = seconds, 0, False
         self._last, self._cost = time.perf_counter(), 0.0
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
         """Return arrays and state of the newest undamaged checkpoint, or None."""
-        if self.folder is None or (found := Checkpoints(self.folder).load()) is None:
+        if self._checkpoints is None or (found := self._checkpoints.load()) is None:
             return None
-        Checkpoints(self.folder).tidy()  # a kill may have come between the last checkpoint and the removal of old ones
+        self._checkpoints.tidy()  # a kill may have come between the last checkpoint and the removal of old ones
         return found
 
     def keep(self, number: int, state: Callable[[], tuple[list[np.ndarray], dict]], at_once: bool = False) -> None:
@@ -53,11 +54,11 @@ class Saved:
             UserError: it cannot be written on the way, and `NB_STOP_UNSAVED` is set.
         """
         wait = max(self.seconds, self._cost / LARGEST_SHARE) if self.seconds else 0.0
-        if self.folder is None or not (at_once or time.perf_counter() - self._last >= wait):
+        if self._checkpoints is None or not (at_once or time.perf_counter() - self._last >= wait):
             return
         started = time.perf_counter()
         try:
-            Checkpoints(self.folder).save(number, *state())
+            self._checkpoints.save(number, *state())
         except OSError as error:
             fault = f"No checkpoint could be written to {self.folder} ({error})."
             mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from helpers import downloads
 from helpers.errors import UserError
-from helpers.profiles import CHECKOUT
+from helpers.profiles import CHECKOUT, expanded
 
 MODES = ("auto", "real", "standin")
 LARGEST_DOWNLOAD = 100_000_000  # bytes; what is larger is left to the reader's own decision
@@ -169,9 +169,9 @@ def local_folders() -> list[Path]:
     if not named:
         return caches
     # A notebook runs in notebooks/, a test in the checkout: one relative path has to mean the same in both.
-    candidates = [Path(named).expanduser(), CHECKOUT / Path(named).expanduser()]
+    candidates = [expanded(named), CHECKOUT / expanded(named)]
     for folder in candidates:
-        if folder.is_dir():
+        if os.path.isdir(folder):  # in a place that may not be looked into there is none
             return [folder.resolve(), *caches]
     raise UserError(f"GENERATIVE_DATA_DIR={named!r} is not a folder. Correct it, or unset it.")
 
@@ -196,7 +196,7 @@ def _size(count: int) -> str:
 
 
 def _folders_of(entry: Entry) -> list[Path]:
-    keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    keras_home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
     return [*local_folders(), *([keras_home / entry.keras_cache] if entry.keras_cache else [])]
 
 
@@ -204,7 +204,7 @@ def _find_local(entry: Entry) -> tuple[Path, ...]:
     for folder in _folders_of(entry):
         for names in [[file.name for file in entry.files], *([name] for name in entry.serves)]:
             paths = tuple(folder / name for name in names)
-            if all(path.exists() for path in paths):
+            if all(os.path.exists(path) for path in paths):
                 return paths
     return ()
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from helpers.checkpoints import Checkpoints, assign, stops_unsaved, values_of
 from helpers.errors import UserError
 from helpers.progress_line import ProgressLine, StepWatch
 
+# What outlives a `Training`, as long as its model does: where the model and its optimisers began, so that another
+# training of them begins there too; and by the checkpoints' folder the last state, until it is written.
+_UNTRAINED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_UNSAVED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 Record = dict  # one epoch's figures: epoch, step, seconds, the losses, the validation figures, and what callbacks add
 
 
@@ -25,6 +30,9 @@ class Training:
     state of every random generator in the model, the history, the snapshots, and the best weights so far. The
     data's order is no part of it, because `batches(epoch)` must depend on nothing but the epoch. On a CPU, a
     training that was killed and resumed therefore ends with the same numbers as one that was not.
+
+    A second training of the same model object, with other settings, begins where the first one began, so that it
+    ends as in a fresh kernel. To train on from other weights, build the model anew and assign them.
     """
 
     def __init__(
@@ -72,14 +80,16 @@ class Training:
         # Metrics belong to an epoch, not to the training: Keras clears them when an epoch begins.
         metrics = {id(variable) for variable in model.metrics_variables}
         self._weights = [variable for variable in model.variables if id(variable) not in metrics]
-        self._variables = [*self._weights, *(state for optimizer, _ in optimizers for state in optimizer.variables)]
-        self._start = values_of(self._variables)
+        parts = [(model, self._weights), *((optimizer, optimizer.variables) for optimizer, _ in optimizers)]
+        self._variables = [variable for _, variables in parts for variable in variables]
+        self._start = [value for part, variables in parts for value in _beginning(part, variables)]
         self._forget()
 
     def reset(self) -> None:
         """Forget all training: the weights are as they were when this object was made, the checkpoints are gone."""
         assign(self._variables, self._start, "the start")
         self.checkpoints.delete()
+        self._unsaved = None
         self._forget()
         print("Reset: the next training starts anew.")
 
@@ -111,6 +121,8 @@ class Training:
         self._resume(epochs)
         left = epochs - len(self.history)
         if left <= 0:
+            if self._unsaved:  # there may be room on the disk by now
+                self._write(may_stop=False)
             on_epoch(self.history)
             return self.history
         line = ProgressLine(left * len(batches(len(self.history))))
@@ -176,7 +188,15 @@ class Training:
         if is_due:
             self._write()
 
-    def _write(self) -> None:
+    @property
+    def _unsaved(self) -> tuple[list[np.ndarray], dict] | None:
+        return _UNSAVED.get(self.model, {}).get(self.checkpoints.folder)
+
+    @_unsaved.setter
+    def _unsaved(self, state: tuple[list[np.ndarray], dict] | None) -> None:
+        _UNSAVED.setdefault(self.model, {})[self.checkpoints.folder] = state
+
+    def _write(self, may_stop: bool = True) -> None:
         arrays, state = self._unsaved
         try:
             self.checkpoints.save(len(state["history"]), arrays, state)
@@ -185,7 +205,7 @@ class Training:
             fault = f"No checkpoint could be written to {self.checkpoints.folder} ({error})."
             mend = "Make room on that disk, or set NB_OUTPUT_DIR to a folder that can be written to"
             was_said, self._warned = self._warned, True
-            if stops_unsaved():
+            if may_stop and stops_unsaved():
                 raise UserError(
                     f"{fault} So training stopped after epoch {len(self.history)}, as asked; {self._kept} are in "
                     f"place. {mend}, and run this cell again."
@@ -198,6 +218,8 @@ class Training:
         """Put the newest checkpoint back: the last weights to train on from, or the best if training is over."""
         found = self._unsaved or self.checkpoints.load()
         if found is None:  # a first epoch that was broken off is repeated, like any other
+            if self._is_trained():
+                print("This model was trained before; this training begins where that one began.")
             assign(self._variables, self._start, "the start")
             self._forget()
             return
@@ -223,12 +245,24 @@ class Training:
         else:  # broken off within the first epoch: optimisers and random states go back as well
             assign(self._variables, self._start, "the start")
 
+    def _is_trained(self) -> bool:
+        trained = {id(variable) for variable in self.model.trainable_variables}  # random states change in other ways
+        weights = [(now, then) for now, then in zip(self._weights, self._start, strict=False) if id(now) in trained]
+        return any(not np.array_equal(keras.ops.convert_to_numpy(now), then) for now, then in weights)
+
     def _forget(self) -> None:
         self.history: list[Record] = []
         self.snapshots: list[np.ndarray] = []  # one an epoch, where they are asked for
         self.best_figure, self._warned = math.inf, False
-        self._unsaved: tuple[list[np.ndarray], dict] | None = None  # the last state, until it is written
         self._best = self._start[: len(self._weights)]  # before the first epoch is over: the untrained weights
+
+
+def _beginning(part: object, variables: Sequence) -> list[np.ndarray]:
+    """Return the values that the variables of a model or an optimiser had when this was first asked."""
+    known = _UNTRAINED.get(part, [])
+    if [array.shape for array in known] != [tuple(variable.shape) for variable in variables]:
+        known = _UNTRAINED[part] = values_of(variables)
+    return known
 
 
 def _not_finite(variables: Sequence) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from helpers import archives
-from helpers.archives import archive_members, npz_arrays, zip_reader
+from helpers.archives import archive_members, npz_arrays, read_member, zip_reader
 from helpers.errors import UserError
 
 BOMB = bytes(30_000_000)
@@ -120,6 +120,15 @@ def test_zip_reader_refuses_what_is_too_large(tmp_path, monkeypatch):
         archive.writestr("a.txt", "x" * 11)
     with pytest.raises(UserError, match="of 11 bytes"), zip_reader(tmp_path / "a.zip", ".*"):
         pass
+
+
+def test_a_file_of_an_unpacked_archive_is_as_bounded_as_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST_MEMBER", 10)
+    (tmp_path / "a.txt").write_bytes(b"x" * 10)
+    assert read_member(tmp_path / "a.txt") == b"x" * 10
+    (tmp_path / "a.txt").write_bytes(b"x" * 11)
+    with pytest.raises(UserError, match="larger than the 10 bytes"):
+        read_member(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("read", [lambda path: dict(archive_members(path, ".*")), npz_arrays])

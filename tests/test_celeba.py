@@ -212,6 +212,14 @@ def test_broken_pictures_are_left_out_and_named(write, broken, packing, capsys):
     assert len(load_faces().train_images) == 26
 
 
+def test_a_picture_in_a_folder_that_cannot_be_read_counts_as_broken(write, capsys):
+    folder = write(pictures(), table(), "folder")
+    (folder / "000003.jpg").unlink()
+    (folder / "000003.jpg").mkdir()
+    assert "000003.jpg" not in load_faces().train_names
+    assert "1 broken pictures are left out (000003.jpg)" in capsys.readouterr().out
+
+
 def test_more_than_a_tenth_broken_is_an_error(write):
     """Of 22 pictures 20 are for training, and of those 2 are a tenth."""
     broken = {f"{number:06d}.jpg": b"broken" for number in (1, 2)}

@@ -96,6 +96,26 @@ def test_wherever_the_rewriting_of_a_number_ends_there_is_no_half_checkpoint(tmp
     assert states == [2, 1, *["2 again"] * 4] and "damaged" not in capsys.readouterr().out
 
 
+def test_what_is_written_below_damaged_ones_stays(tmp_path, capsys):
+    """All that were there are damaged, so a training begins anew, with lower numbers; and is killed, and goes on."""
+    before = Checkpoints(tmp_path)
+    for number in (19, 20):
+        before.save(number, ARRAYS, {"number": number})
+        (tmp_path / f"checkpoint-{number:06d}" / "state.json").write_text("{}")
+    for first, last in ((1, 5), (6, 19)):
+        checkpoints = Checkpoints(tmp_path)
+        found = checkpoints.load()
+        assert found is None if first == 1 else found[1] == {"number": first - 1}
+        for number in range(first, last + 1):
+            checkpoints.save(number, ARRAYS, {"number": number})
+            checkpoints.tidy()
+    assert names(tmp_path) == [f"checkpoint-{number:06d}" for number in (18, 19, 20)]
+    checkpoints.save(20, ARRAYS, {"number": 20})
+    assert names(tmp_path) == ["checkpoint-000019", "checkpoint-000020"]
+    capsys.readouterr()
+    assert Checkpoints(tmp_path).load()[1] == {"number": 20} and "damaged" not in capsys.readouterr().out
+
+
 def test_what_a_killed_process_left_half_written_is_no_checkpoint(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, ARRAYS, {"number": 1})

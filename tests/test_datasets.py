@@ -131,6 +131,15 @@ def test_imdb_that_is_damaged_is_an_error(own_data, change, says, packing):
         datasets.load_imdb()
 
 
+def test_imdb_folder_with_a_review_that_cannot_be_read_is_an_error_in_words(own_data):
+    unpack(own_data, official_files())
+    review = own_data / "aclImdb" / "train" / "pos" / "0_9.txt"
+    review.unlink()
+    review.mkdir()
+    with pytest.raises(UserError, match="0_9.txt cannot be read .*Unpack the archive again"):
+        datasets.load_imdb()
+
+
 def test_imdb_standin_has_the_sizes_asked_for(monkeypatch):
     monkeypatch.setenv("NB_DATA", "standin")
     reviews = datasets.load_imdb(train_limit=30, test_limit=10)

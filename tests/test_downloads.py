@@ -1,9 +1,14 @@
 """Downloads from a server on this machine that can misbehave: what is left is a verified file, or none."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
+from conftest import ROOT
 from web_server import CONTENT, PATIENCE, SHA256
 
 from helpers import downloads
@@ -119,6 +124,39 @@ def test_silent_server_is_not_taken_for_offline(refused):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
         assert refused(f"http://127.0.0.1:{silent.getsockname()[1]}/data.bin", "said nothing") == []
     assert not downloads._offline_because
+
+
+def test_what_a_killed_download_left_goes_with_the_next_and_what_is_under_way_stays(server, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for pid in (dead.pid, os.getppid()):
+        (tmp_path / f"receiving-abc-{pid}").mkdir()
+        (tmp_path / f"receiving-abc-{pid}" / "tmp1234").write_bytes(CONTENT[:1000])
+    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.bin", f"receiving-abc-{os.getppid()}"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_a_process_that_is_killed_in_a_download_leaves_what_the_next_one_removes(server, tmp_path):
+    server.stalls_after = 100_000
+    code = f"""
+import os, signal
+from pathlib import Path
+from helpers import downloads
+pieces = downloads._pieces
+def killed(*given):
+    yield next(pieces(*given))
+    os.kill(os.getpid(), signal.SIGKILL)
+downloads._pieces = killed
+downloads.download({server.url!r}, Path("data.bin"), size={len(CONTENT)}, sha256={SHA256!r})
+"""
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] != ["data.bin"]
+    server.stalls_after = None
+    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
+    assert [path.name for path in tmp_path.rglob("*")] == ["data.bin"]
 
 
 def test_offline_is_found_out_once(server, closed_url, refused):

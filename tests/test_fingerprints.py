@@ -165,6 +165,8 @@ MADE = {
     "encloses something": lambda: unbound(1),
     "network": lambda: network(0.5),
     "network, other weights": lambda: network(0.25),
+    "loss of Keras": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
+    "loss of Keras, other setting": lambda: keras.losses.BinaryCrossentropy(),
     "network, other shape": lambda: network(0.5, units=3),
 }
 

@@ -190,6 +190,10 @@ def test_paths_that_lead_to_no_picture(tmp_path):
         images.load_picture(tmp_path)
     with pytest.raises(UserError, match="no file"):
         images.load_picture("ftp://127.0.0.1/bridge.jpg")
+    with pytest.raises(UserError, match="data:image/jpeg;base64,AAA.*A … cannot be looked for .*Save the picture"):
+        images.load_picture("data:image/jpeg;base64," + 9_000 * "A")
+    with pytest.raises(UserError, match="~no-such-user/bridge.jpg leads to no folder.*without ~"):
+        images.load_picture("~no-such-user/bridge.jpg")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -156,7 +156,7 @@ def test_all_notebooks_at_the_same_time_keep_to_their_own_files_and_to_the_memor
     said = {name: process.communicate()[0] for name, process in running.items()}
     assert {name: said[name][-2000:] for name, process in running.items() if process.returncode} == {}
 
-    results = place.copy / "build" / "run"
+    results = place.copy / "build" / "run" / profile
     assert sorted(path.name for path in results.iterdir()) == NOTEBOOKS
     made = place.files() - before - {log.name for log in logs.values()}
     assert not {name for name in made if not is_allowed(name)} and before <= place.files()

@@ -64,6 +64,12 @@ def test_a_folder_that_cannot_be_made_is_said_with_a_way_out(monkeypatch, tmp_pa
         output_folder("01_text_generation")
 
 
+def test_a_home_folder_of_nobody_is_said(monkeypatch):
+    monkeypatch.setenv("NB_OUTPUT_DIR", "~no-such-user/results")
+    with pytest.raises(UserError, match="~no-such-user/results leads to no folder"):
+        output_folder("05_dcgan")
+
+
 def test_a_folder_that_cannot_be_written_to_is_found_out_at_once(monkeypatch, tmp_path):
     monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path))
     monkeypatch.setattr(profiles.os, "getpid", lambda: "no-such-folder/probe")  # the probe's name cannot be made

@@ -14,8 +14,9 @@ import nbformat
 import pytest
 from PIL import Image
 
+from tools import run_notebooks
 from tools.pages import PEAK_LIMITS, Result, index_page, thumbnail
-from tools.run_notebooks import choose, main
+from tools.run_notebooks import all_results, choose, main
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADLINE = """
@@ -45,7 +46,7 @@ def test_results_pages_and_table(write_notebook, run, tmp_path, capsys):
     write_notebook("01_good", "# A good one", "## Train", HEADLINE, "## Look", PICTURE)
     write_notebook("02_bad", "# A bad one", "print('before')", "raise ValueError('no luck')", "print('after')")
     write_notebook("03_plain", "# Another", "print('still runs')")
-    stale = tmp_path / "build" / "run" / "02_bad" / "headline.json"
+    stale = tmp_path / "build" / "run" / "smoke" / "02_bad" / "headline.json"
     stale.parent.mkdir(parents=True)
     stale.write_text(json.dumps({"text": "from an earlier run"}))
     assert run() == 1
@@ -66,7 +67,7 @@ def test_results_pages_and_table(write_notebook, run, tmp_path, capsys):
 
 
 def test_checkpoints_go_after_success_and_stay_after_failure(write_notebook, run, tmp_path):
-    checkpoints = [tmp_path / "build" / "run" / name / "checkpoints" for name in ("01_good", "02_bad")]
+    checkpoints = [tmp_path / "build" / "run" / "smoke" / name / "checkpoints" for name in ("01_good", "02_bad")]
     for folder in checkpoints:
         folder.mkdir(parents=True)
     write_notebook("01_good", "pass")
@@ -75,10 +76,26 @@ def test_checkpoints_go_after_success_and_stay_after_failure(write_notebook, run
     assert [folder.exists() for folder in checkpoints] == [False, True]
 
 
+def test_the_checkpoints_of_another_profile_stay(write_notebook, run, tmp_path):
+    others = tmp_path / "build" / "run" / "full" / "01_good" / "checkpoints" / "faces"
+    others.mkdir(parents=True)
+    write_notebook("01_good", HEADLINE)
+    assert run() == 0 and others.exists()
+    assert run("--profile", "full") == 0 and not others.exists()
+
+
+def test_the_index_shows_the_newest_run_of_any_profile(write_notebook, run, tmp_path):
+    write_notebook("01_good", "import os", "assert os.environ['NB_PROFILE'] != 'quick', 'not here'")
+    for profile, is_good in (("smoke", True), ("quick", False), ("full", True), ("quick", False)):
+        assert run("--profile", profile) == (not is_good)
+        [result] = all_results(tmp_path / "build", tmp_path / "notebooks")
+        assert (result.profile, bool(result.error)) == (profile, not is_good)
+
+
 def test_temporary_files_of_a_kernel_go_with_its_run_and_those_of_a_killed_one_with_the_next(
     write_notebook, run, tmp_path
 ):
-    output, other = tmp_path / "build" / "run" / "01_writes", f"temporary-{os.getppid()}"
+    output, other = tmp_path / "build" / "run" / "smoke" / "01_writes", f"temporary-{os.getppid()}"
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     for left in (f"temporary-{dead.pid}", other):
@@ -181,6 +198,23 @@ def test_dead_kernel_is_reported(write_notebook, run, tmp_path, capsys):
     write_notebook("01_dead", "import os\nos._exit(1)")
     assert run() == 1
     assert "the kernel died" in capsys.readouterr().out
+
+
+def test_a_kernel_that_does_not_start_is_reported_and_stops_no_other(write_notebook, run, monkeypatch, capsys):
+    write_notebook("01_never", "pass")
+    write_notebook("02_good", "pass")
+    execute = run_notebooks.execute
+
+    def never_starts(notebook, *rest, **named):
+        if "01_never" in str(named["temporary"]):
+            named["command"] = [sys.executable, "-c", "raise SystemExit(3)"]
+        return execute(notebook, *rest, **named)
+
+    monkeypatch.setattr(run_notebooks, "execute", never_starts)
+    assert run() == 1
+    table = capsys.readouterr().out.partition("notebook  ")[2]
+    assert re.search(r"01_never .*FAILED: the kernel (did not start|died)", table)
+    assert re.search(r"02_good .*-\n", table)
 
 
 def test_names_choose_notebooks(write_notebook, run, tmp_path, capsys):

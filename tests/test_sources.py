@@ -90,6 +90,20 @@ def test_folder_that_is_none_is_an_error(monkeypatch):
         sources.find("imdb")
 
 
+@pytest.mark.parametrize("name", ["~no-such-user/data", "x" * 5_000])
+def test_folder_that_cannot_even_be_looked_for_is_an_error_in_words(monkeypatch, name):
+    monkeypatch.setenv("GENERATIVE_DATA_DIR", name)
+    with pytest.raises(UserError, match="leads to no folder" if "~" in name else "is not a folder"):
+        sources.find("imdb")
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/keras", "x" * 5_000])
+def test_keras_folder_that_cannot_be_looked_for_counts_as_not_there(monkeypatch, name):
+    monkeypatch.setenv("KERAS_HOME", name)
+    monkeypatch.setenv("NB_OFFLINE", "1")
+    assert sources.find("mnist").paths == ()
+
+
 def test_auto_goes_on_without_what_cannot_be_had(server, only):
     server.status = 404
     only(entry(server.url))

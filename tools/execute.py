@@ -78,7 +78,7 @@ def execute(
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
-        nbclient.exceptions.DeadKernelError: the kernel died, e.g. for want of memory.
+        RuntimeError: the kernel died, e.g. for want of memory, or did not start.
         KeyboardInterrupt: the user pressed Ctrl-C; the kernel is gone by then.
     """
     kernel = kernel or Kernel()
@@ -90,6 +90,7 @@ def execute(
     client = NotebookClient(
         notebook,
         timeout=None,
+        startup_timeout=300,  # seconds: five kernels that start at once on a slow disk need more than nbclient's 60
         kernel_name="python3",
         kernel_manager_class=ThisKernel,
         config=Config(OneKernel={"command": command}),

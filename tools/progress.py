@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tools.pages import Result
 
@@ -82,7 +82,9 @@ def describe(error: Exception) -> str:
     """Return an error of a run in one line."""
     if isinstance(error, CellExecutionError):
         return f"{error.ename}: {error.evalue}".splitlines()[0]
-    return "the kernel died (too little memory?)"
+    if isinstance(error, DeadKernelError):
+        return "the kernel died (too little memory?)"
+    return f"the kernel did not start ({error})"
 
 
 def read_headline(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Runs the notebooks one after the other and shows how far they are: `python -m tools.run_notebooks [NAMES]`.
 
 Writes build/NAME.ipynb and build/NAME.html for each and build/index.html over them, keeps results and
-checkpoints in build/run, and ends with a table. A notebook that fails does not stop the others.
+checkpoints in build/run/PROFILE, and ends with a table. A notebook that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError
 
 from tools.execute import Kernel, execute
 from tools.pages import Result, index_page, notebook_page, thumbnail
@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     os.environ["NB_PROFILE"] = options.profile
-    os.environ["NB_OUTPUT_DIR"] = str(options.build.resolve() / "run")
+    # Each profile has its own results: a quick run, when it is done, removes no checkpoints of a long one.
+    os.environ["NB_OUTPUT_DIR"] = str(options.build.resolve() / "run" / options.profile)
     logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert warns of each picture without a description
     options.build.mkdir(parents=True, exist_ok=True)
     results, stopped = [], False
@@ -105,7 +106,7 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
     try:
         execute(notebook, path.parent, on_cell, progress.redraw, kernel=kernel, temporary=temporary)
         shutil.rmtree(output / "checkpoints", ignore_errors=True)  # finished, so the next run starts anew
-    except (CellExecutionError, DeadKernelError) as error:
+    except (CellExecutionError, RuntimeError) as error:
         result.error = describe(error)
         progress.failed(result.error, str(error))
     finally:
@@ -144,8 +145,12 @@ def temporary_folder(output: Path) -> Path:
 
 def all_results(build: Path, notebooks: Path) -> list[Result]:
     """Return the last results of all notebooks that are there, in order, those of earlier runs too."""
-    files = [build / "run" / path.stem / "result.json" for path in sorted(notebooks.glob("*.ipynb"))]
-    return [Result(**json.loads(file.read_text(encoding="utf-8"))) for file in files if file.exists()]
+    results = []
+    for path in sorted(notebooks.glob("*.ipynb")):
+        if files := list((build / "run").glob(f"*/{path.stem}/result.json")):  # one a profile
+            newest = max(files, key=lambda file: file.stat().st_mtime_ns)
+            results.append(Result(**json.loads(newest.read_text(encoding="utf-8"))))
+    return results
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""What is another training, and what goes on: in notebook 01 and 04, by the folders of their checkpoints."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from helpers.batches import PictureBatches
+from helpers.fingerprints import made_of
+from tools.lift import lift
+
+TEXTS, VAES = (ROOT / "notebooks" / f"{name}.ipynb" for name in ("01_text_generation", "04_variational_autoencoder"))
+NAMES = "build_character_model", "TransformerLanguageModel", "decaying_rate", "adaptive_cross_entropy"
+IDS = np.arange(100, dtype=np.int32) % 6
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return lift(TEXTS, *NAMES)
+
+
+def compiled(model, loss, rate, decay=0.01, clip=1.0):
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=decay, clipnorm=clip), loss)
+    return model
+
+
+def characters(texts, peak=0.01, weight_decay=0.01, clip=1.0, **options):
+    model = texts.build_character_model(6, **{"width": 8, "embedding_width": 4, **options})
+    return compiled(model, "mse", texts.decaying_rate(peak, 40), weight_decay, clip)
+
+
+def words(texts, peak=0.01, weight_decay=0.01, clip=1.0, **options):
+    model = texts.TransformerLanguageModel(6, **{"context": 8, "width": 4, "heads": 2, "blocks": 1, **options})
+    model(np.ones((1, 8), np.int32))
+    return compiled(model, texts.adaptive_cross_entropy(model), texts.decaying_rate(peak, 40), weight_decay, clip)
+
+
+@pytest.mark.parametrize("build", [characters, words])
+def test_a_change_of_text_network_or_optimiser_is_another_training_of_texts(texts, build):
+    first = made_of(build(texts), IDS)
+    assert made_of(build(texts), IDS.copy()) == first
+    trained = build(texts)
+    trained.set_weights([weight + 1 for weight in trained.get_weights()])
+    assert made_of(trained, IDS) == first
+    changes = {"peak": 0.02}, {"weight_decay": 0.02}, {"clip": 0.5}, {"dropout": 0.25}, {"width": 12}
+    others = [made_of(build(texts, **change), IDS) for change in changes]
+    others.append(made_of(build(texts), np.where(np.arange(100) == 50, 0, IDS)))
+    assert len({first, *others}) == 7
+    half, two = build(texts, clip=0.5), SimpleNamespace(num_replicas_in_sync=2)
+    parts = {name: getattr(half, name) for name in ("layers", "weights", "optimizer")}
+    assert made_of(SimpleNamespace(**parts, distribute_strategy=two), IDS) == first
+
+
+def test_a_change_of_network_or_loss_is_another_training_of_pictures(tmp_path):
+    nb = lift(VAES, "train", "VAE", "build_encoder", "build_decoder", "bernoulli", "gaussian", folder=tmp_path)
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1)).astype(np.uint8)
+
+    def folders(*likelihood, latent=2, loss=None, **settings):
+        model = nb.VAE(nb.build_encoder(2 * latent, (2, 3, 4)), nb.build_decoder(latent, (4, 3, 2)), *likelihood)
+        nb.train(model, "x", PictureBatches(pictures[:32], 16, seed=1), pictures[32:], 1, loss, **settings)
+        return {path.name for path in (tmp_path / "checkpoints" / "x").iterdir()}
+
+    def narrow(x, logits):
+        return nb.gaussian(x, logits, variance=0.1)
+
+    def wide(x, logits):
+        return nb.gaussian(x, logits, variance=0.3)
+
+    assert len(folders()) == len(folders()) == len(folders(nb.bernoulli)) == 1
+    assert len(folders(nb.gaussian)) == 2
+    assert len(folders(narrow)) == 3
+    assert len(folders(wide)) == 4
+    assert len(folders(latent=3)) == 5
+    assert len(folders(loss=keras.losses.MeanSquaredError())) == 6
+    assert len(folders(kl_weight=2.0)) == 7
