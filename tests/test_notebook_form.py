@@ -13,7 +13,7 @@ from tools.stamp import settings, stamp
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CHECKS = [form.valid, form.skeleton, form.length, form.plain_python, form.stripped]
+CHECKS = [form.valid, form.skeleton, form.length, form.plain_python, form.repeatable, form.stripped]
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -107,6 +107,12 @@ def code(*sources, **metadata):
         (form.plain_python, code("%%time\nx = 1"), "magic or a shell escape"),
         (form.plain_python, code("print?"), "magic or a shell escape"),
         (form.plain_python, code("x = = 1"), "invalid syntax, line 1"),
+        (
+            form.repeatable,
+            code("a = 1", "print([b + a for b in (1, 2)])", "for a in 'xy':\n    pass"),
+            "reads a, which",
+        ),
+        (form.repeatable, code("def f(): pass", "f()", "f = 1"), "reads f, which"),
         (form.valid, as_is(new_code_cell("x", id="a"), new_code_cell("y", id="a")), "stand twice: a"),
         (form.valid, as_is({"cell_type": "code"}), "cells without id"),
         (form.valid, as_is({"cell_type": "unknown", "id": "a", "metadata": {}, "source": ""}), "not a valid"),
@@ -116,6 +122,11 @@ def code(*sources, **metadata):
 )
 def test_checks_refuse(check, notebook, fault):
     assert fault in check(notebook)[0]
+
+
+def test_names_of_a_cells_own_may_be_used_again():
+    cells = "a = b = 1", "a = 2\nprint(a)", "b = [a + 1 for a in (1, 2)]", "f = lambda x: x + a", "def g():\n    f = a"
+    assert form.repeatable(code(*cells, "a = b = 3")) == []
 
 
 @pytest.mark.parametrize(("tags", "faults"), [([], 1), (["keep_output"], 0)])

@@ -114,6 +114,32 @@ def plain_python(notebook: nbformat.NotebookNode) -> list[str]:
     return faults
 
 
+def repeatable(notebook: nbformat.NotebookNode) -> list[str]:
+    """No name that a cell reads is given to something else further down: the cell could not be run again."""
+    cells = [(cell.id, *_written_and_read(cell.source)) for cell in notebook.cells if cell.cell_type == "code"]
+    faults = []
+    for place, (reader, _, read) in enumerate(cells):
+        above = set().union(*(written for _, written, _ in cells[:place]))
+        for writer, written, _ in cells[place + 1 :]:
+            faults += [f"cell {reader} reads {name}, which cell {writer} rebinds" for name in read & written & above]
+    return faults
+
+
+def _written_and_read(source: str) -> tuple[set[str], set[str]]:
+    """Return the names that a cell binds, outside of functions, and those that it reads and does not bind."""
+    outside, nodes = [ast.parse(source)], []
+    while outside:
+        nodes.append(node := outside.pop())
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            outside += ast.iter_child_nodes(node)
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    loops = [name for node in nodes if isinstance(node, ast.comprehension) for name in ast.walk(node.target)]
+    inner = {node.id for node in loops if isinstance(node, ast.Name)}
+    written = {node.id for node in names if isinstance(node.ctx, ast.Store)} - inner
+    written |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return written, {node.id for node in names} - written - inner
+
+
 def stripped(notebook: nbformat.NotebookNode) -> list[str]:
     """No outputs and execution counts (but in cells tagged keep_output), and no state of sliders."""
     faults = []
