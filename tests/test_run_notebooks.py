@@ -129,6 +129,16 @@ def test_page_loads_nothing(write_notebook, run, tmp_path):
     assert "application/vnd.jupyter.widget-view+json" in widget.cells[2].outputs[0].data
 
 
+def test_page_folds_what_the_notebook_folds(write_notebook, run, tmp_path):
+    answer = "<details><summary>Answer</summary>\n\nThe *answer*.\n\n```python\nx = 1\n```\n</details>"
+    write_notebook("01_page", f"# Exercises\n\n**1. A question.**\n\n{answer}\n\nAfter the answer.")
+    assert run() == 0
+    page = (tmp_path / "build" / "01_page.html").read_text(encoding="utf-8")
+    [folded] = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert "<em>answer</em>" in folded and '<div class="highlight">' in folded and "question" not in folded
+    assert "After the answer." in page.partition("</details>")[2]
+
+
 def test_page_shows_animations(write_notebook, run, tmp_path):
     code = """from IPython.display import Image
 from helpers.images import animation

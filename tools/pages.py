@@ -54,7 +54,11 @@ class Result:
 
 
 class MathRenderer(IPythonRenderer):
-    """Turns formulas into MathML, which browsers show by themselves."""
+    """Turns formulas into MathML, which browsers show by themselves; and leaves answers folded."""
+
+    def _html_embed_images(self, html: str) -> str:
+        # What is parsed is closed as well: "<details>" would end before the answer that stands below it.
+        return super()._html_embed_images(html) if "<img" in html else html
 
     def block_math(self, body: str) -> str:
         return mathml(body, "block")
