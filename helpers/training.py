@@ -86,7 +86,7 @@ class Training:
         self._forget()
 
     def reset(self) -> None:
-        """Forget all training: the weights are as they were when this object was made, the checkpoints are gone."""
+        """Forget all training: the weights are as they were before the model's first one, the checkpoints are gone."""
         assign(self._variables, self._start, "the start")
         self.checkpoints.delete()
         self._unsaved = None
