@@ -6,12 +6,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 PATIENCE = 8.0  # seconds until a server must have answered, and seconds that it may then fall silent
+LEFT_BEHIND = 600.0  # seconds without a byte, many times what any download is waited for
 _offline_because = ""  # set by the first connection that fails; no other file is tried after it
 
 
@@ -113,15 +114,16 @@ def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[P
 
 @contextmanager
 def _receiving_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder to receive a file into; it is removed at the end, as are those of processes that were killed."""
-    import psutil
+    """Make a folder to receive a file into; it is removed at the end, as are those of processes that were killed.
 
+    These are told by their age, not by the process: on a shared disk that may run on another machine.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob("receiving-*"):
-        pid = left.name.rpartition("-")[2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="receiving-", suffix=f"-{os.getpid()}", dir=parent))
+        with suppress(OSError):  # another process may be removing it
+            if time.time() - max(path.stat().st_mtime for path in (left, *left.iterdir())) > LEFT_BEHIND:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="receiving-", dir=parent))
     try:
         yield folder
     finally:

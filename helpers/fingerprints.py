@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 import types
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 
@@ -49,17 +50,22 @@ def made_of(model: keras.Model, *things: object) -> str:
     devices a batch is shared does not count, so that a training may go on with fewer.
 
     Args:
-        model: its layers, or those of the networks that it consists of, count by their plain settings.
-        things: what else counts, as in `fingerprint`: the loss, the data.
-
-    Raises:
-        NotUnderstoodError: as `fingerprint` does.
+        model: its layers, or those of the networks that it consists of, count by their plain settings; its class and
+            theirs by their code.
+        things: what else counts, as in `fingerprint`: the loss, the data. If that does not understand them, one
+            printed line says so, and the digits are others each time.
     """
-    networks = [part for part in model.layers if hasattr(part, "layers")] or [model]
+    is_nested = any(hasattr(part, "layers") for part in model.layers)
+    recipes = [recipe_of(part) for part in (model.layers if is_nested else [model])]
+    kinds = [type(layer) for part in (model, *model.layers) for layer in (part, *getattr(part, "layers", ()))]
     optimizer = {**model.optimizer.get_config(), "name": ""}  # Keras numbers them
     if optimizer.get("clipnorm"):  # each device clips its share
         optimizer["clipnorm"] *= model.distribute_strategy.num_replicas_in_sync
-    return fingerprint([recipe_of(network) for network in networks], optimizer, things)
+    try:
+        return fingerprint(recipes, kinds, optimizer, things)
+    except NotUnderstoodError as error:
+        print(f"This training cannot go on after a kill: it is made of what can not be told from others ({error}).")
+        return uuid.uuid4().hex[:12]
 
 
 _BY_REPR = bool | int | float | complex | str | bytes | None | range | PurePath | np.dtype

@@ -216,7 +216,8 @@ class Training:
 
     def _resume(self, epochs: int) -> None:
         """Put the newest checkpoint back: the last weights to train on from, or the best if training is over."""
-        found = self._unsaved or self.checkpoints.load()
+        stored = self.checkpoints.load()  # in any case: it finds out which are damaged
+        found = self._unsaved or stored
         if found is None:  # a first epoch that was broken off is repeated, like any other
             if self._is_trained():
                 print("This model was trained before; this training begins where that one began.")
@@ -259,10 +260,11 @@ class Training:
 
 def _beginning(part: object, variables: Sequence) -> list[np.ndarray]:
     """Return the values that the variables of a model or an optimiser had when this was first asked."""
-    known = _UNTRAINED.get(part, [])
-    if [array.shape for array in known] != [tuple(variable.shape) for variable in variables]:
-        known = _UNTRAINED[part] = values_of(variables)
-    return known
+    now, known = values_of(variables), _UNTRAINED.get(part, [])
+    if [array.shape for array in known] != [array.shape for array in now]:
+        known = _UNTRAINED[part] = now
+    rate = getattr(part, "_learning_rate", None)  # an optimiser's, which may have been set since then
+    return [new if variable is rate else old for variable, new, old in zip(variables, now, known, strict=True)]
 
 
 def _not_finite(variables: Sequence) -> str:

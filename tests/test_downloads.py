@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from conftest import ROOT
@@ -126,18 +127,26 @@ def test_silent_server_is_not_taken_for_offline(refused):
     assert not downloads._offline_because
 
 
-def test_what_a_killed_download_left_goes_with_the_next_and_what_is_under_way_stays(server, tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    for pid in (dead.pid, os.getppid()):
-        (tmp_path / f"receiving-abc-{pid}").mkdir()
-        (tmp_path / f"receiving-abc-{pid}" / "tmp1234").write_bytes(CONTENT[:1000])
+def let_time_pass(folder, seconds):
+    for path in (folder, *folder.iterdir()):
+        os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_what_a_killed_download_left_goes_with_a_later_one_and_what_is_under_way_stays(server, tmp_path):
+    for name, old in (("left", ("folder", "part")), ("fresh", ()), ("under-way", ("folder",))):
+        folder = tmp_path / f"receiving-{name}"
+        folder.mkdir()
+        (folder / "tmp1234").write_bytes(CONTENT[:1000])
+        if "folder" in old:
+            let_time_pass(folder, downloads.LEFT_BEHIND + 1)
+        if "part" not in old:
+            (folder / "tmp1234").touch()
     downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.bin", f"receiving-abc-{os.getppid()}"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.bin", "receiving-fresh", "receiving-under-way"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
-def test_a_process_that_is_killed_in_a_download_leaves_what_the_next_one_removes(server, tmp_path):
+def test_a_process_that_is_killed_in_a_download_leaves_what_a_later_one_removes(server, tmp_path):
     server.stalls_after = 100_000
     code = f"""
 import os, signal
@@ -153,7 +162,9 @@ downloads.download({server.url!r}, Path("data.bin"), size={len(CONTENT)}, sha256
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert [path.name for path in tmp_path.iterdir()] != ["data.bin"]
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith("receiving-") and len(list(left.iterdir())) == 1
+    let_time_pass(left, downloads.LEFT_BEHIND + 1)
     server.stalls_after = None
     downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
     assert [path.name for path in tmp_path.rglob("*")] == ["data.bin"]

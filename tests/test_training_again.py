@@ -90,3 +90,30 @@ def test_after_a_reset_nothing_unwritten_comes_back(tmp_path, monkeypatch):
     assert len(again.fit(line_batches, 2, Validation(training.model, FIGURES))) == 2
     whole, validate = start(tmp_path / "whole", FIGURES)
     assert figures(again.history) == figures(whole.fit(line_batches, 2, validate))
+
+
+def test_a_learning_rate_that_was_set_since_then_holds(tmp_path):
+    first, validate = start(tmp_path, FIGURES)
+    first.fit(line_batches, 1, validate)
+    first.model.optimizer.learning_rate = 0.03125
+    again = Training(first.model, tmp_path, {"rate": 0.03125})
+    history = again.fit(line_batches, 2, Validation(first.model, FIGURES))
+    assert float(first.model.optimizer.learning_rate) == 0.03125
+    new, validate = start(tmp_path / "new", FIGURES)
+    new.model.optimizer.learning_rate = 0.03125
+    new = Training(new.model, tmp_path / "newer", {})  # the one above has begun with another rate
+    assert figures(history) == figures(new.fit(line_batches, 2, validate))
+
+
+def test_what_found_no_room_is_followed_by_checkpoints_that_stay_below_damaged_ones(tmp_path, monkeypatch):
+    training, validate = start(tmp_path, FIGURES[:2])
+    for number in (19, 20):
+        training.checkpoints.save(number, [], {})
+        (training.checkpoints.folder / f"checkpoint-{number:06d}" / "state.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", raise_full)
+        training.fit(line_batches, 2, validate)
+    again = Training(training.model, tmp_path, {"seed": 1})
+    again.fit(line_batches, 3, Validation(training.model, FIGURES[2:]))
+    elsewhere, _ = start(tmp_path, [])
+    assert len(elsewhere.fit(line_batches, 3)) == 3

@@ -27,8 +27,9 @@ LICENCES = {
 
 
 def newest(folder: Path) -> tuple[list[np.ndarray], list[dict]]:
-    """Return arrays and history of the longest training whose checkpoints are below `folder`."""
-    found = [loaded for path in folder.glob("*") if (loaded := Checkpoints(path).load())]
+    """Return arrays and history of the longest training whose checkpoints are below `folder`, the newest of those."""
+    newest_first = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = [loaded for path in newest_first if (loaded := Checkpoints(path).load())]
     if not found:
         raise UserError(f"there are no checkpoints below {folder}. Run notebook 01 in the full profile first.")
     arrays, state = max(found, key=lambda loaded: loaded[1]["history"][-1]["step"])
