@@ -51,7 +51,20 @@ def read(load, bound: int):
 
     Besides what Python counts, that is asked of what the process holds, where libraries decode pictures and HDF5:
     there `SLACK` is added, for what is not given back at once.
+
+    What took more is loaded again, and then counts: once in some ten thousand reads Python itself lays out anew the
+    table of all strings it has interned (7.7 MB here), which comes from no file and never twice in a row.
     """
+    value, peak, held = _measured(load)
+    if peak >= bound:
+        _, peak, held = _measured(load)
+    assert peak < bound, f"{peak:,} bytes"
+    assert held < bound + SLACK, f"{held:,} bytes by libraries"
+    return value
+
+
+def _measured(load) -> tuple:
+    """Return what comes of load(), the most bytes Python took meanwhile, and how many more the process held."""
     global is_watching
     watched.clear()
     before, held = tracemalloc.get_traced_memory()[0], resident("VmRSS")
@@ -65,11 +78,9 @@ def read(load, bound: int):
         assert str(error).encode() and str(error)[-1] in ".)"
     finally:
         is_watching = False
-    assert watched == []
     peak = tracemalloc.get_traced_memory()[1] - before
-    assert peak < bound, f"{peak:,} bytes"
-    assert resident("VmHWM") - held < bound + SLACK, f"{resident('VmHWM') - held:,} bytes by libraries"
-    return value
+    assert watched == []
+    return value, peak, resident("VmHWM") - held
 
 
 def forget_peak() -> None:
@@ -183,11 +194,18 @@ def npz_files(draw):
             header, version = draw(HEADERS).encode(), draw(st.sampled_from([1, 1, 1, 2, 3, 9]))
             length = struct.pack("<H" if version == 1 else "<I", len(header))
             numbers = draw(st.binary(max_size=16))
-            archive.writestr("made.npy", b"\x93NUMPY" + bytes([version, 0]) + length + header + numbers)
+            archive.writestr(_deflated("made.npy"), b"\x93NUMPY" + bytes([version, 0]) + length + header + numbers)
         if draw(st.integers(0, 9)) == 9:
-            archive.writestr("bomb.npy", BOMB)
+            archive.writestr(_deflated("bomb.npy"), BOMB)
     content = buffer.getvalue()
     return draw(st.one_of(st.just(content), mutated([content])))
+
+
+def _deflated(name: str) -> zipfile.ZipInfo:
+    """Return a member of always the same date: a seed is to give the same files at any time of the day."""
+    member = zipfile.ZipInfo(name)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    return member
 
 
 def check_arrays(arrays, _):

@@ -6,11 +6,13 @@ import io
 import re
 import stat
 import tarfile
+import time
 import zipfile
 
 import numpy as np
 import pytest
 from fuzzing import BOMB, LETTERS, MB, check_arrays, fuzz, mutated, npz_files
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import (
@@ -52,7 +54,7 @@ def tar_files(draw):
         raw[place + field : place + field + 12] = draw(st.sampled_from(values))
         total = sum(raw[place : place + 148]) + 8 * 32 + sum(raw[place + 156 : place + 512])
         raw[place + 148 : place + 156] = b"%06o\0 " % total
-    packed = gzip.compress(bytes(raw), 1)
+    packed = gzip.compress(bytes(raw), 1, mtime=0)
     return draw(st.one_of(st.just(packed), mutated([packed])))
 
 
@@ -100,6 +102,20 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("files", [tar_files(), zip_files(), npz_files()], ids=["tar.gz", "zip", "npz"])
+def test_the_same_files_are_drawn_at_any_time_of_the_day(monkeypatch, files):
+    """Else a seed would not bring back what it once found."""
+
+    def drawn(seconds):
+        monkeypatch.setattr(time, "time", lambda: seconds)
+        found = []
+        options = settings(max_examples=30, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+        options(given(files)(lambda file: found.append(file)))()
+        return found
+
+    assert drawn(1_000_000_000) == drawn(1_600_000_000)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_archives(record_property, tmp_path, monkeypatch, kind):
     monkeypatch.setattr(archives, "LARGEST_MEMBER", MB // 10)
@@ -130,16 +146,16 @@ def test_idx_files(record_property, tmp_path):
     paths = tuple(tmp_path / f"{number}.gz" for number in range(4))
     raw = [bytes((0, 0, 8, a.ndim)) + np.array(a.shape, ">u4").tobytes() + a.tobytes() for a in arrays]
     for path, content in zip(paths, raw, strict=True):
-        path.write_bytes(gzip.compress(content))
+        path.write_bytes(gzip.compress(content, mtime=0))
 
     def put(drawn):
         content, is_packed, number = drawn
         for path, whole in zip(paths, raw, strict=True):
-            path.write_bytes(gzip.compress(whole, 1))
-        paths[number].write_bytes(content if is_packed else gzip.compress(content, 1))
+            path.write_bytes(gzip.compress(whole, 1, mtime=0))
+        paths[number].write_bytes(content if is_packed else gzip.compress(content, 1, mtime=0))
         return number
 
-    packed = [gzip.compress(content) for content in raw[:2]] + [gzip.compress(BOMB)]
+    packed = [gzip.compress(content, mtime=0) for content in [*raw[:2], BOMB]]
     choices = st.one_of(
         st.tuples(mutated(raw[:2]), st.just(False), st.sampled_from([0, 1])),
         st.tuples(mutated(packed), st.just(True), st.sampled_from([0, 1])),
