@@ -123,33 +123,6 @@ def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str
         variable.assign(array)
 
 
-def recipe_of(*parts) -> list:
-    """Return what networks, layers and optimisers are made of: what tells one training's settings from another's.
-
-    Args:
-        parts: anything with `get_config()`; of what has `layers`, each of those.
-
-    Returns:
-        For each part its shapes, and for each piece its class and plain settings, in JSON types. The names that
-        Keras numbers are left out, so that building the same again gives the same.
-    """
-    recipe = []
-    for part in parts:
-        shapes = [list(weight.shape) for weight in getattr(part, "weights", [])]
-        pieces = [(type(piece).__name__, piece.get_config()) for piece in getattr(part, "layers", [part])]
-        recipe.append([shapes, [[kind, _plain(config)] for kind, config in pieces]])
-    return recipe
-
-
-def _plain(config: dict) -> dict:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in config.items()
-        # Over how many devices a batch is normalised is no part of a recipe: a training may go on with fewer.
-        if name not in ("name", "synchronized") and isinstance(value, bool | int | float | str | tuple | list)
-    }
-
-
 def write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> str:
     """Write arrays to an .npz file, in order, flush it to disk, and return its SHA-256."""
     with path.open("wb") as file:

@@ -4,18 +4,17 @@ import dataclasses
 import dis
 import functools
 import hashlib
-import json
 import sys
 import types
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.checkpoints import recipe_of, values_of
+from helpers.checkpoints import values_of
 
 
 class NotUnderstoodError(Exception):
@@ -43,8 +42,8 @@ def fingerprint(*things: object) -> str:
     return digest.hexdigest()[:12]
 
 
-def made_of(model: keras.Model, *things: object) -> str:
-    """Return 12 hexadecimal digits for what a compiled model and its optimiser are made of, whatever the weights.
+def made_of(model: keras.Model, *things: object, optimizers: Sequence[keras.optimizers.Optimizer] | None = None) -> str:
+    """Return 12 hexadecimal digits for what a compiled model and its optimisers are made of, whatever the weights.
 
     For the settings of a `Training`, so that with another dropout or learning rate it begins anew. On how many
     devices a batch is shared does not count, so that a training may go on with fewer.
@@ -54,18 +53,47 @@ def made_of(model: keras.Model, *things: object) -> str:
             theirs by their code.
         things: what else counts, as in `fingerprint`: the loss, the data. If that does not understand them, one
             printed line says so, and the digits are others each time.
+        optimizers: what trains it, where that is not the one optimiser of `model.compile`.
     """
-    is_nested = any(hasattr(part, "layers") for part in model.layers)
-    recipes = [recipe_of(part) for part in (model.layers if is_nested else [model])]
-    kinds = [type(layer) for part in (model, *model.layers) for layer in (part, *getattr(part, "layers", ()))]
-    optimizer = {**model.optimizer.get_config(), "name": ""}  # Keras numbers them
-    if optimizer.get("clipnorm"):  # each device clips its share
-        optimizer["clipnorm"] *= model.distribute_strategy.num_replicas_in_sync
     try:
-        return fingerprint(recipes, kinds, optimizer, things)
+        trained_by = [_settings_of(optimizer) for optimizer in optimizers or [model.optimizer]]
+        for settings in trained_by:
+            if "clipnorm" in settings:  # each device clips its share
+                settings["clipnorm"] *= model.distribute_strategy.num_replicas_in_sync
+        return fingerprint(_recipe_of(model), trained_by, things)
     except NotUnderstoodError as error:
         print(f"This training cannot go on after a kill: it is made of what can not be told from others ({error}).")
         return uuid.uuid4().hex[:12]
+
+
+def _recipe_of(part: keras.layers.Layer) -> list:
+    """Return what a network or layer is made of, whatever its weights: class, shapes, and settings or inner layers."""
+    shapes = [tuple(weight.shape) for weight in part.weights]
+    if isinstance(part, keras.Model):
+        return [type(part), shapes, [_recipe_of(layer) for layer in part.layers]]
+    called = {name: getattr(part, name, None) for name in ("activation", "recurrent_activation", "function")}
+    # Keras would give a function of one's own as bytes, with the file that it was written in: another in each kernel.
+    own = {name: function for name, function in called.items() if isinstance(function, types.FunctionType)}
+    return [type(part), shapes, {**_settings_of(part), **own}]
+
+
+def _settings_of(piece: keras.layers.Layer | keras.optimizers.Optimizer) -> dict:
+    try:
+        return _plain(piece.get_config())
+    except NotImplementedError as error:
+        raise NotUnderstoodError(f"a {type(piece).__name__} without get_config") from error
+
+
+# Keras numbers the names, and notes of an inner layer on what it was built. Over how many devices a batch is normalised
+# is no part of a recipe: a training may go on with fewer.
+_NO_PART_OF_A_RECIPE = {"name", "build_config", "synchronized"}
+
+
+def _plain(setting: object) -> object:
+    if isinstance(setting, Mapping):
+        counts = {name: _plain(inner) for name, inner in setting.items() if name not in _NO_PART_OF_A_RECIPE}
+        return {name: inner for name, inner in counts.items() if inner is not None}  # a newer Keras has more of them
+    return [_plain(inner) for inner in setting] if isinstance(setting, list | tuple) else setting
 
 
 _BY_REPR = bool | int | float | complex | str | bytes | None | range | PurePath | np.dtype
@@ -122,8 +150,7 @@ def _parts(thing: object) -> Iterable:
 def _parts_of_object(thing: object) -> Iterable:
     kind = type(thing)
     if isinstance(thing, keras.layers.Layer):
-        kinds = [type(layer) for layer in (thing, *getattr(thing, "layers", ()))]
-        return json.dumps(recipe_of(thing)), values_of(thing.weights), kinds
+        return _recipe_of(thing), values_of(thing.weights)
     if isinstance(thing, keras.losses.Loss):
         return kind, {**thing.get_config(), "name": ""}  # Keras numbers them
     if isinstance(thing, functools.partial):

@@ -1,7 +1,6 @@
 """Checkpoints: whole or not there, damage found and stepped over, nothing assigned that does not fit."""
 
 import errno
-import json
 import os
 import shutil
 import zipfile
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import checkpoints as module
-from helpers.checkpoints import Checkpoints, assign, digest_of, read_arrays, recipe_of, values_of, write_arrays
+from helpers.checkpoints import Checkpoints, assign, digest_of, read_arrays, values_of, write_arrays
 from helpers.errors import UserError
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64), np.zeros((0, 4), np.float16)]
@@ -329,34 +328,3 @@ def test_values_are_copies():
     assign([variable], [np.ones(3)], "ones")
     np.testing.assert_array_equal(before, np.zeros(3))
     np.testing.assert_array_equal(variable, np.ones(3))
-
-
-def small_network(units=3, rate=0.1):
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units), keras.layers.Dropout(rate)])
-
-
-def test_the_same_built_again_has_the_same_recipe():
-    first, again = (recipe_of(small_network(), keras.optimizers.Adam(1e-3)) for _ in range(2))
-    assert json.loads(json.dumps(first)) == again
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda: recipe_of(small_network(4), keras.optimizers.Adam(1e-3)),
-        lambda: recipe_of(small_network(rate=0.2), keras.optimizers.Adam(1e-3)),
-        lambda: recipe_of(small_network(), keras.optimizers.Adam(2e-3)),
-        lambda: recipe_of(small_network(), keras.optimizers.Adam(1e-3, beta_1=0.5)),
-        lambda: recipe_of(small_network(), keras.optimizers.SGD(1e-3)),
-    ],
-)
-def test_whatever_is_built_otherwise_has_another_recipe(other):
-    assert other() != recipe_of(small_network(), keras.optimizers.Adam(1e-3))
-
-
-def test_a_training_goes_on_with_another_number_of_devices():
-    alone, several = (
-        keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(synchronized=many)])
-        for many in (False, True)
-    )
-    assert recipe_of(alone) == recipe_of(several)

@@ -50,6 +50,29 @@ def network(value, units=2):
     return model
 
 
+class Weighted(keras.layers.Layer):
+    """A layer whose get_config Keras cannot make."""
+
+    def __init__(self, factors):
+        super().__init__()
+        self.factors = factors
+
+
+def layered(*layers):
+    """Return a network of 3 numbers with weights that are zero."""
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    model.set_weights([np.zeros(weight.shape) for weight in model.weights])
+    return model
+
+
+def dense(units=2, **settings):
+    return keras.layers.Dense(units, **settings)
+
+
+def twice(x):
+    return 2 * x
+
+
 class Scale:
     """A callable object; its method can be had bound, too."""
 
@@ -168,6 +191,20 @@ MADE = {
     "loss of Keras": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
     "loss of Keras, other setting": lambda: keras.losses.BinaryCrossentropy(),
     "network, other shape": lambda: network(0.5, units=3),
+    "dropout": lambda: layered(dense(), keras.layers.Dropout(0.1)),
+    "other dropout": lambda: layered(dense(), keras.layers.Dropout(0.2)),
+    "activation": lambda: layered(dense(activation="relu")),
+    "activation of one's own": lambda: layered(dense(activation=twice)),
+    "other activation of one's own": lambda: layered(dense(activation=source_of("def loss(x): return 3 * x"))),
+    "initialiser": lambda: layered(dense(kernel_initializer=keras.initializers.RandomNormal(0, 0.02))),
+    "other initialiser": lambda: layered(dense(kernel_initializer=keras.initializers.RandomNormal(0, 0.03))),
+    "regulariser": lambda: layered(dense(kernel_regularizer=keras.regularizers.L2(0.1))),
+    "network in a network": lambda: layered(layered(dense(), dense()), dense()),
+    "network in a network, otherwise": lambda: layered(layered(dense(activation="relu"), dense()), dense()),
+    "wrapped layer": lambda: layered(keras.layers.Reshape((3, 1)), keras.layers.TimeDistributed(dense())),
+    "wrapped layer, other": lambda: layered(
+        keras.layers.Reshape((3, 1)), keras.layers.TimeDistributed(dense(activation="relu"))
+    ),
 }
 
 
@@ -194,6 +231,11 @@ def test_only_the_globals_that_are_read_count():
     assert fingerprint(source_of(texts[0])) == fingerprint(source_of(texts[1]))
 
 
+def test_over_how_many_devices_a_batch_is_normalised_does_not_count():
+    alone, several = (layered(keras.layers.BatchNormalization(synchronized=many)) for many in (False, True))
+    assert fingerprint(alone) == fingerprint(several)
+
+
 NOT_UNDERSTOOD = {
     "object": object,
     "lock": threading.Lock,
@@ -201,6 +243,7 @@ NOT_UNDERSTOOD = {
     "optimiser": lambda: keras.optimizers.SGD(0.1),
     "array of objects": lambda: np.array([object()]),
     "own function": lambda: np.frompyfunc(lambda x: x + 1, 1, 1),
+    "layer without settings": lambda: Weighted(np.ones(3)),
     "list that contains itself": lambda: (one := []).append(one) or one,
     "function that reads one": lambda: source_of("LOCK = object()\ndef loss(x): return LOCK"),
 }

@@ -1,4 +1,4 @@
-"""What is another training, and what goes on: in notebook 01 and 04, by the folders of their checkpoints."""
+"""What is another training, and what goes on: in notebooks 01, 04 and 05, by the folders of their checkpoints."""
 
 from types import SimpleNamespace
 
@@ -6,13 +6,16 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
+from trainings import number_gan
 
 from helpers.batches import PictureBatches
 from helpers.fingerprints import made_of
 from tools.lift import lift
 
-TEXTS, VAES = (ROOT / "notebooks" / f"{name}.ipynb" for name in ("01_text_generation", "04_variational_autoencoder"))
+NOTEBOOKS = "01_text_generation", "04_variational_autoencoder", "05_dcgan"
+TEXTS, VAES, GANS = (ROOT / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS)
 NAMES = "build_character_model", "TransformerLanguageModel", "decaying_rate", "adaptive_cross_entropy"
 IDS = np.arange(100, dtype=np.int32) % 6
 
@@ -78,6 +81,34 @@ def test_a_change_of_network_or_loss_is_another_training_of_pictures(tmp_path):
     assert len(folders(loss=keras.losses.MeanSquaredError())) == 6
     assert len(folders(kl_weight=2.0)) == 7
     assert len(folders(warm_up=3)) == 8
+
+
+def test_a_change_of_players_losses_or_data_is_another_game(tmp_path):
+    nb = lift(GANS, "train", "GAN", "number_generator", "number_discriminator", "number_batches", folder=tmp_path)
+
+    def folders(batches=nb.number_batches, rate=1e-3, **choices):
+        nb.train(number_gan(nb, rate, **choices), "x", batches, 1)
+        return len(list((tmp_path / "checkpoints" / "x").iterdir()))
+
+    assert folders() == folders() == 1
+    assert folders(rate=2e-3) == 2
+    choices = {"real_label": 1.0}, {"label_noise": 0.0}, {"is_uniform": True}, {"shares": False}
+    assert [folders(**choice) for choice in choices] == [3, 4, 5, 6]
+    nb.generator_loss = lambda logits: -tf.reduce_mean(tf.nn.softplus(logits))  # as in the exercise
+    assert folders() == 7
+    generator = nb.number_generator
+    nb.number_generator = lambda: keras.Sequential([generator(), keras.layers.Dense(1)])
+    assert folders() == 8
+    nb.BELLS = ((0.6, -1.5, 0.4), (0.4, 1.5, 0.9))
+    assert folders() == folders() == 9
+
+    class Stored:  # pictures have a digest
+        __call__ = staticmethod(nb.number_batches)
+
+        def __init__(self, digest):
+            self.digest = digest
+
+    assert [folders(Stored(digest)) for digest in "aab"] == [10, 10, 11]
 
 
 def test_layers_beside_networks_count():
