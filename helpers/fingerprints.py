@@ -15,10 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.checkpoints import values_of
-
-
-class NotUnderstoodError(Exception):
-    """Something can not be told from others of its kind."""
+from helpers.recipes import NotUnderstoodError, recipe_of, settings_of
 
 
 def fingerprint(*things: object) -> str:
@@ -49,51 +46,20 @@ def made_of(model: keras.Model, *things: object, optimizers: Sequence[keras.opti
     devices a batch is shared does not count, so that a training may go on with fewer.
 
     Args:
-        model: its layers, or those of the networks that it consists of, count by their plain settings; its class and
-            theirs by their code.
-        things: what else counts, as in `fingerprint`: the loss, the data. If that does not understand them, one
-            printed line says so, and the digits are others each time.
+        model: its layers, and those of the networks within it, count by their settings; all classes by their code.
+        things: what else counts, as in `fingerprint`: the loss, the data, what the model keeps as attributes. If that
+            does not understand them, one printed line says so, and the digits are others each time.
         optimizers: what trains it, where that is not the one optimiser of `model.compile`.
     """
     try:
-        trained_by = [_settings_of(optimizer) for optimizer in optimizers or [model.optimizer]]
+        trained_by = [settings_of(optimizer) for optimizer in optimizers or [model.optimizer]]
         for settings in trained_by:
             if "clipnorm" in settings:  # each device clips its share
                 settings["clipnorm"] *= model.distribute_strategy.num_replicas_in_sync
-        return fingerprint(_recipe_of(model), trained_by, things)
+        return fingerprint(recipe_of(model), trained_by, things)
     except NotUnderstoodError as error:
         print(f"This training cannot go on after a kill: it is made of what can not be told from others ({error}).")
         return uuid.uuid4().hex[:12]
-
-
-def _recipe_of(part: keras.layers.Layer) -> list:
-    """Return what a network or layer is made of, whatever its weights: class, shapes, and settings or inner layers."""
-    shapes = [tuple(weight.shape) for weight in part.weights]
-    if isinstance(part, keras.Model):
-        return [type(part), shapes, [_recipe_of(layer) for layer in part.layers]]
-    called = {name: getattr(part, name, None) for name in ("activation", "recurrent_activation", "function")}
-    # Keras would give a function of one's own as bytes, with the file that it was written in: another in each kernel.
-    own = {name: function for name, function in called.items() if isinstance(function, types.FunctionType)}
-    return [type(part), shapes, {**_settings_of(part), **own}]
-
-
-def _settings_of(piece: keras.layers.Layer | keras.optimizers.Optimizer) -> dict:
-    try:
-        return _plain(piece.get_config())
-    except NotImplementedError as error:
-        raise NotUnderstoodError(f"a {type(piece).__name__} without get_config") from error
-
-
-# Keras numbers the names, and notes of an inner layer on what it was built. Over how many devices a batch is normalised
-# is no part of a recipe: a training may go on with fewer.
-_NO_PART_OF_A_RECIPE = {"name", "build_config", "synchronized"}
-
-
-def _plain(setting: object) -> object:
-    if isinstance(setting, Mapping):
-        counts = {name: _plain(inner) for name, inner in setting.items() if name not in _NO_PART_OF_A_RECIPE}
-        return {name: inner for name, inner in counts.items() if inner is not None}  # a newer Keras has more of them
-    return [_plain(inner) for inner in setting] if isinstance(setting, list | tuple) else setting
 
 
 _BY_REPR = bool | int | float | complex | str | bytes | None | range | PurePath | np.dtype
@@ -150,9 +116,12 @@ def _parts(thing: object) -> Iterable:
 def _parts_of_object(thing: object) -> Iterable:
     kind = type(thing)
     if isinstance(thing, keras.layers.Layer):
-        return _recipe_of(thing), values_of(thing.weights)
+        return recipe_of(thing), values_of(thing.weights)
     if isinstance(thing, keras.losses.Loss):
-        return kind, {**thing.get_config(), "name": ""}  # Keras numbers them
+        own = {} if _is_of_a_library(kind) else _public(thing)
+        return kind, {**thing.get_config(), **own, "name": ""}  # Keras numbers them
+    if isinstance(getattr(thing, "digest", None), str):  # batches of pictures, say
+        return kind, _public(thing)
     if isinstance(thing, functools.partial):
         return thing.func, thing.args, thing.keywords
     if isinstance(thing, slice):
@@ -172,6 +141,10 @@ def _parts_of_object(thing: object) -> Iterable:
     if kind is types.SimpleNamespace or hasattr(thing, "__dict__") and all(map(_is_ours, kind.__mro__[:-1])):
         return kind, vars(thing)
     raise NotUnderstoodError(kind.__name__)
+
+
+def _public(thing: object) -> dict[str, object]:
+    return {name: value for name, value in vars(thing).items() if not name.startswith("_")}
 
 
 def _members_of(kind: type) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """What tells one optimisation of a picture from another."""
 
 import dataclasses
+import itertools
+import linecache
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import tensorflow as tf
 
 from helpers.fingerprints import NotUnderstoodError, fingerprint
 
+cells = itertools.count()
 START = np.linspace(0, 1, 4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
 
 
@@ -26,9 +29,10 @@ class Point:
 
 
 def source_of(text, name="loss"):
-    """Return a function out of a text, as a cell of a notebook makes it."""
-    names = {}
-    exec(text, names)
+    """Return a function out of a text, as a cell of a notebook makes it: the file has the kernel's number in it."""
+    names, file = {}, f"/kernel_{os.getpid()}_{next(cells)}.py"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    exec(compile(text, file, "exec"), names)
     return names[name]
 
 
@@ -50,6 +54,48 @@ def network(value, units=2):
     return model
 
 
+def wired(scale=2.0, skips=True):
+    """Return a functional network with an operation that is no layer."""
+    inputs = keras.Input((3,))
+    first = dense(3)(inputs)
+    second = dense(3)(first) * scale
+    return keras.Model(inputs, dense()(first + second if skips else second))
+
+
+def in_time(*layers):
+    return layered(keras.layers.Reshape((3, 1)), *layers)
+
+
+class Around(keras.layers.Layer):
+    """A layer around another, which tells nothing of it."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return x + self.inner(x)
+
+    def get_config(self):
+        return super().get_config()
+
+
+class Share(keras.losses.Loss):
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+
+    def call(self, y_true, y_pred):
+        return self.share * y_pred
+
+
+class Batches:
+    digest = ""
+
+    def __init__(self, digest, noise=0.0):
+        self.digest, self.noise, self._state = digest, noise, object()
+
+
 class Weighted(keras.layers.Layer):
     """A layer whose get_config Keras cannot make."""
 
@@ -58,11 +104,14 @@ class Weighted(keras.layers.Layer):
         self.factors = factors
 
 
-def layered(*layers):
-    """Return a network of 3 numbers with weights that are zero."""
-    model = keras.Sequential([keras.Input((3,)), *layers])
+def zeroed(model):
     model.set_weights([np.zeros(weight.shape) for weight in model.weights])
     return model
+
+
+def layered(*layers):
+    """Return a network of 3 numbers with weights that are zero."""
+    return zeroed(keras.Sequential([keras.Input((3,)), *layers]))
 
 
 def dense(units=2, **settings):
@@ -95,6 +144,21 @@ def called_twice(*order):
     return [made[name] for name in order]
 
 
+def layered_of_one():
+    inputs = keras.Input((1,))
+    return keras.Model(inputs, dense()(dense(1)(inputs) + inputs))
+
+
+def own():
+    return source_of("def loss(x): return 3 * x")
+
+
+def of_a_line():
+    return source_of("loss = lambda x, *more, **settings: x")
+
+
+INITIALISER = "def loss(shape, dtype=None):\n    import numpy\n    return numpy.full(shape, {})"
+SHORT = "import numpy\nloss = lambda shape, dtype=None: numpy.ones(shape)"
 READS = "LIMIT = {}\ndef loss(x): return (lambda: x + LIMIT)()"
 COMPILED = "import tensorflow as tf\n@tf.function\ndef gram(x): return {}\ndef loss(x): return gram(x)"
 CLASS = "class Loss:\n    def __call__(self, x): return {}\nloss = Loss()"
@@ -201,10 +265,32 @@ MADE = {
     "regulariser": lambda: layered(dense(kernel_regularizer=keras.regularizers.L2(0.1))),
     "network in a network": lambda: layered(layered(dense(), dense()), dense()),
     "network in a network, otherwise": lambda: layered(layered(dense(activation="relu"), dense()), dense()),
-    "wrapped layer": lambda: layered(keras.layers.Reshape((3, 1)), keras.layers.TimeDistributed(dense())),
-    "wrapped layer, other": lambda: layered(
-        keras.layers.Reshape((3, 1)), keras.layers.TimeDistributed(dense(activation="relu"))
-    ),
+    "wrapped layer": lambda: in_time(keras.layers.TimeDistributed(dense())),
+    "wrapped layer, other": lambda: in_time(keras.layers.TimeDistributed(dense(activation="relu"))),
+    "wrapped layer, activation of one's own": lambda: in_time(keras.layers.TimeDistributed(dense(activation=own()))),
+    "wrapped layer, lambda": lambda: in_time(keras.layers.TimeDistributed(dense(activation=of_a_line()))),
+    "wrapped network": lambda: in_time(keras.layers.TimeDistributed(layered_of_one())),
+    "layer around a layer": lambda: layered(Around(dense(3))),
+    "layer around another layer": lambda: layered(Around(dense(3, activation="relu"))),
+    "recurrent layer": lambda: in_time(keras.layers.Bidirectional(keras.layers.GRU(2))),
+    "recurrent layer, other": lambda: in_time(keras.layers.Bidirectional(keras.layers.GRU(2, activation="relu"))),
+    "other precision": lambda: layered(dense(dtype="float64")),
+    "initialiser of one's own": lambda: layered(dense(kernel_initializer=source_of(INITIALISER.format(0.1)))),
+    "edited initialiser of one's own": lambda: layered(dense(kernel_initializer=source_of(INITIALISER.format(0.2)))),
+    "lambda as an initialiser": lambda: layered(dense(kernel_initializer=source_of(SHORT))),
+    "lambda as a layer": lambda: layered(keras.layers.Lambda(of_a_line())),
+    "compiled activation": lambda: layered(dense(activation=source_of(COMPILED.format("x"), "gram"))),
+    "edited compiled activation": lambda: layered(dense(activation=source_of(COMPILED.format("x * x"), "gram"))),
+    "wired": lambda: zeroed(wired()),
+    "wired, other number": lambda: zeroed(wired(scale=3.0)),
+    "wired, without a skip": lambda: zeroed(wired(skips=False)),
+    "wired within a network": lambda: layered(zeroed(wired())),
+    "wired otherwise within a network": lambda: layered(zeroed(wired(skips=False))),
+    "loss of one's own": lambda: Share(0.1),
+    "loss of one's own, other": lambda: Share(0.2),
+    "batches": lambda: Batches("a"),
+    "batches of others": lambda: Batches("b"),
+    "batches with noise": lambda: Batches("a", 0.3),
 }
 
 

@@ -61,11 +61,18 @@ def test_a_change_of_network_or_loss_is_another_training_of_pictures(tmp_path):
     nb = lift(VAES, "train", "VAE", "build_encoder", "build_decoder", "bernoulli", "gaussian", folder=tmp_path)
     pictures = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1)).astype(np.uint8)
 
-    def folders(*likelihood, latent=2, loss=None, **choices):
+    def folders(*likelihood, latent=2, loss=None, kind=PictureBatches, **choices):
         networks = nb.build_encoder(2 * latent, (2, 3, 4)), nb.build_decoder(latent, (4, 3, 2))
         model = nb.VAE(*networks, *likelihood, **choices)
-        nb.train(model, "x", PictureBatches(pictures[:32], 16, seed=1), pictures[32:], 1, loss)
+        nb.train(model, "x", kind(pictures[:32], 16, seed=1), pictures[32:], 1, loss)
         return {path.name for path in (tmp_path / "checkpoints" / "x").iterdir()}
+
+    def noisy(deviation):
+        class NoisyBatches(PictureBatches):
+            def __call__(self, epoch):
+                return super().__call__(epoch).map(lambda x, y: (x + deviation * tf.random.normal(x.shape), y))
+
+        return NoisyBatches
 
     def narrow(x, logits):
         return nb.gaussian(x, logits, variance=0.1)
@@ -81,6 +88,8 @@ def test_a_change_of_network_or_loss_is_another_training_of_pictures(tmp_path):
     assert len(folders(loss=keras.losses.MeanSquaredError())) == 6
     assert len(folders(kl_weight=2.0)) == 7
     assert len(folders(warm_up=3)) == 8
+    assert len(folders(kind=noisy(0.3))) == len(folders(kind=noisy(0.3))) == 9  # as in the exercise
+    assert len(folders(kind=noisy(0.6))) == 10
 
 
 def test_a_change_of_players_losses_or_data_is_another_game(tmp_path):
