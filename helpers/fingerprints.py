@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.checkpoints import values_of
-from helpers.recipes import NotUnderstoodError, recipe_of, settings_of
+from helpers.recipes import NotUnderstoodError, is_plain, recipe_of, settings_of
 
 
 def fingerprint(*things: object) -> str:
@@ -46,7 +46,8 @@ def made_of(model: keras.Model, *things: object, optimizers: Sequence[keras.opti
     devices a batch is shared does not count, so that a training may go on with fewer.
 
     Args:
-        model: its layers, and those of the networks within it, count by their settings; all classes by their code.
+        model: its layers, and those of the networks within it, count by their settings, and classes of one's own by
+            their code.
         things: what else counts, as in `fingerprint`: the loss, the data, what the model keeps as attributes. If that
             does not understand them, one printed line says so, and the digits are others each time.
         optimizers: what trains it, where that is not the one optimiser of `model.compile`.
@@ -118,10 +119,10 @@ def _parts_of_object(thing: object) -> Iterable:
     if isinstance(thing, keras.layers.Layer):
         return recipe_of(thing), values_of(thing.weights)
     if isinstance(thing, keras.losses.Loss):
-        own = {} if _is_of_a_library(kind) else _public(thing)
+        own = {} if _is_of_a_library(kind) else _kept_by(thing)
         return kind, {**thing.get_config(), **own, "name": ""}  # Keras numbers them
-    if isinstance(getattr(thing, "digest", None), str):  # batches of pictures, say
-        return kind, _public(thing)
+    if isinstance(getattr(thing, "__dict__", {}).get("digest"), str) and not isinstance(thing, type):
+        return kind, _kept_by(thing)  # batches of pictures, say: the digest stands for them
     if isinstance(thing, functools.partial):
         return thing.func, thing.args, thing.keywords
     if isinstance(thing, slice):
@@ -143,8 +144,9 @@ def _parts_of_object(thing: object) -> Iterable:
     raise NotUnderstoodError(kind.__name__)
 
 
-def _public(thing: object) -> dict[str, object]:
-    return {name: value for name, value in vars(thing).items() if not name.startswith("_")}
+def _kept_by(thing: object) -> dict[str, object]:
+    """Return an object's attributes, of those with an underscore the plain ones only."""
+    return {name: value for name, value in vars(thing).items() if not name.startswith("_") or is_plain(value)}
 
 
 def _members_of(kind: type) -> dict[str, object]:

@@ -90,10 +90,40 @@ class Share(keras.losses.Loss):
 
 
 class Batches:
-    digest = ""
-
     def __init__(self, digest, noise=0.0):
-        self.digest, self.noise, self._state = digest, noise, object()
+        self.digest, self._noise, self._state = digest, noise, object()
+
+
+class Scaled(keras.layers.Dense):
+    def __init__(self, units, scale):
+        super().__init__(units)
+        self.scale = scale
+
+
+class Cap(keras.constraints.Constraint):
+    def __init__(self, most):
+        self.most = most
+
+    def __call__(self, w):
+        return w
+
+
+class Network(keras.Model):
+    def __init__(self, frequent, widths):
+        super().__init__()
+        self.frequent, self.widths = frequent, widths
+        self.built = True
+
+
+class Slip(keras.layers.Layer):
+    def get_config(self):
+        return {"scale": self.scale}
+
+
+def two_headed(order):
+    inputs = keras.Input((3,))
+    heads = [dense()(inputs), dense(activation="relu")(inputs)]
+    return keras.Model(inputs, [heads[place] for place in order])
 
 
 class Weighted(keras.layers.Layer):
@@ -288,6 +318,17 @@ MADE = {
     "wired otherwise within a network": lambda: layered(zeroed(wired(skips=False))),
     "loss of one's own": lambda: Share(0.1),
     "loss of one's own, other": lambda: Share(0.2),
+    "two outputs": lambda: zeroed(two_headed([0, 1])),
+    "two outputs, the other way round": lambda: zeroed(two_headed([1, 0])),
+    "own kind of layer": lambda: layered(Scaled(2, 1.0)),
+    "own kind of layer, other": lambda: layered(Scaled(2, 2.0)),
+    "own constraint": lambda: layered(dense(kernel_constraint=Cap(0.1))),
+    "own constraint, other": lambda: layered(dense(kernel_constraint=Cap(0.2))),
+    "own kind of network": lambda: Network(3, (1, 2)),
+    "own kind of network, other": lambda: Network(4, (1, 2)),
+    "own kind of network, other widths": lambda: Network(3, (1, 3)),
+    "class with a digest": lambda: source_of('class loss:\n    digest = "a"\n    def __call__(self): return 1'),
+    "edited class with a digest": lambda: source_of('class loss:\n    digest = "a"\n    def __call__(self): return 2'),
     "batches": lambda: Batches("a"),
     "batches of others": lambda: Batches("b"),
     "batches with noise": lambda: Batches("a", 0.3),
@@ -330,6 +371,7 @@ NOT_UNDERSTOOD = {
     "array of objects": lambda: np.array([object()]),
     "own function": lambda: np.frompyfunc(lambda x: x + 1, 1, 1),
     "layer without settings": lambda: Weighted(np.ones(3)),
+    "layer with a slip": Slip,
     "list that contains itself": lambda: (one := []).append(one) or one,
     "function that reads one": lambda: source_of("LOCK = object()\ndef loss(x): return LOCK"),
 }
