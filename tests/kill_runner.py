@@ -80,7 +80,7 @@ def gan(folder: Path) -> list[np.ndarray]:
     model = nb.GAN(nb.build_generator(6, (4, 4, 3, 2)), nb.build_discriminator((2, 3, 4, 4)))
     model.compile()
     batches, monitor = PictureBatches(draw_faces(12, seed=1)[0], 4, seed=1, flip=True), gan_monitor.GanMonitor(2)
-    nb.train(model, "gan", batches, EPOCHS, lambda: nb.paint(model, noise), monitor.show, data=batches.digest)
+    nb.train(model, "gan", batches, EPOCHS, lambda: nb.paint(model, noise), monitor.show)
     return values_of(model.weights)
 
 

@@ -42,7 +42,7 @@ def test_training_goes_on_after_an_interrupt_as_if_never_stopped(nb):
         gan = number_gan(nb)
         for _ in range(times):
             snap = lambda: gan(latents.fixed_noise(9, 4, 1)).numpy()  # noqa: E731
-            training = nb.train(gan, name, lambda epoch: nb.number_batches(epoch).take(5), 3, snap, show, data="x")
+            training = nb.train(gan, name, lambda epoch: nb.number_batches(epoch).take(5), 3, snap, show)
         return training
 
     interrupted = []
@@ -52,24 +52,14 @@ def test_training_goes_on_after_an_interrupt_as_if_never_stopped(nb):
     assert all_equal(whole.snapshots, broken.snapshots) and len(whole.snapshots) == 3
 
 
-def test_other_choices_are_another_training(nb):
-    folders = set()
-    for choices in ({}, {"real_label": 1.0}, {"shares": False}, {"is_uniform": True}, {"rate": 2e-3}):
-        gan = number_gan(nb, **choices)
-        folders.add(
-            nb.train(gan, "folders", lambda epoch: nb.number_batches(epoch).take(1), 1, data="x").checkpoints.folder
-        )
-    assert len(folders) == 5
-
-
 def test_every_switch_and_every_failure_is_a_training_of_its_own(nb):
     nothing = lambda epoch: tf.data.Dataset.range(0)  # noqa: E731
     folders = [
-        nb.train(nb.face_gan(**how), "x", nothing, 0, data="x").checkpoints.folder
+        nb.train(nb.face_gan(**how), "x", nothing, 0).checkpoints.folder
         for how in ({}, *VARIANTS["SWITCHES"].values(), *VARIANTS["FAILURES"].values())
     ]
     assert len(set(folders)) == len(folders) == 10
-    assert nb.train(nb.face_gan(), "x", nothing, 0, data="x").checkpoints.folder == folders[0]
+    assert nb.train(nb.face_gan(), "x", nothing, 0).checkpoints.folder == folders[0]
 
 
 def test_each_switch_of_the_table_can_be_chosen():
@@ -87,14 +77,14 @@ def test_a_generator_of_uniform_latents_is_shown_uniform_ones(nb, monkeypatch):
 def test_a_training_that_runs_to_no_number_stops_in_words(nb):
     gan = number_gan(nb, rate=1e30)
     with pytest.raises(UserError, match="no longer a finite number in epoch 1.*whole epoch.*start anew"):
-        nb.train(gan, "no number", nb.number_batches, 2, data="x")
+        nb.train(gan, "no number", nb.number_batches, 2)
     assert all(np.isfinite(array).all() for array in values_of(gan.weights))
 
 
 def test_a_short_training_comes_near_the_real_numbers(nb):
     gan = number_gan(nb)
     untrained = gan(latents.fixed_noise(2_000, 4, 1)).numpy()
-    nb.train(gan, "near", nb.number_batches, 12, data="x")
+    nb.train(gan, "near", nb.number_batches, 12)
     near = gan(latents.fixed_noise(2_000, 4, 1)).numpy()
     real = np.sort(nb.draw_real(2_000, 7), axis=0)
     before, after = (np.abs(np.sort(values, axis=0) - real).mean() for values in (untrained, near))
