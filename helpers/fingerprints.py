@@ -25,7 +25,8 @@ def fingerprint(*things: object) -> str:
     what is in them; networks by their layers and weights; functions and classes, compiled ones too, by their code,
     what they enclose, and the values of the global names that they read. So an objective with other weights, or one
     of whose cells was edited, is another one. Functions of an installed library or of `helpers` count by their names
-    and their own code, not by what they call; classes of those by their names only.
+    and their own code, not by what they call; classes of those by their names only. Of what has a `digest`, such as
+    batches of pictures, private attributes count only if they are plain: the digest stands for the pictures.
 
     Raises:
         NotUnderstoodError: there is something else among them, such as an open file.
