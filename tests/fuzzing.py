@@ -26,6 +26,7 @@ INPUTS = int(os.environ.get("FUZZ_INPUTS", 200))
 SEED = os.environ.get("SOAK_SEED")
 MB = 1_000_000
 SLACK = 30 * MB
+TABLE = 16 * MB  # twice what Python was seen to take for it
 configuration.set_hypothesis_home_dir(Path(os.environ["NB_OUTPUT_DIR"]) / "hypothesis")
 
 
@@ -52,12 +53,13 @@ def read(load, bound: int):
     Besides what Python counts, that is asked of what the process holds, where libraries decode pictures and HDF5:
     there `SLACK` is added, for what is not given back at once.
 
-    What took more is loaded again, and then counts: once in some ten thousand reads Python itself lays out anew the
-    table of all strings it has interned (7.7 MB here), which comes from no file and never twice in a row.
+    What took more, but by no more than `TABLE`, is loaded again, and then has to keep to the bound: once in some ten
+    thousand reads Python itself lays out anew the table of all interned strings (7.7 MB here), whatever the file.
     """
     value, peak, held = _measured(load)
-    if peak >= bound:
-        _, peak, held = _measured(load)
+    if bound <= peak < bound + TABLE:
+        _, peak, held_again = _measured(load)
+        held = max(held, held_again)
     assert peak < bound, f"{peak:,} bytes"
     assert held < bound + SLACK, f"{held:,} bytes by libraries"
     return value

@@ -94,6 +94,9 @@ def test_the_watch_sees_what_a_loader_may_not_do(tmp_path):
             read(lambda: bytes(2 * MB), MB)
         sizes = iter([2 * MB, 1])  # as when Python enlarges a table of its own, and has then done so
         assert read(lambda: len(bytes(next(sizes))), MB) == 2 * MB
+        sizes = iter([20 * MB, 1])  # too much for that
+        with pytest.raises(AssertionError, match="20,000,"):
+            read(lambda: len(bytes(next(sizes))), MB)
         if resident("VmRSS"):
             with pytest.raises(AssertionError, match="by libraries"):
                 read(hold_64_megabytes, MB)
