@@ -120,10 +120,10 @@ def _parts_of_object(thing: object) -> Iterable:
     if isinstance(thing, keras.layers.Layer):
         return recipe_of(thing), values_of(thing.weights)
     if isinstance(thing, keras.losses.Loss):
-        own = {} if _is_of_a_library(kind) else _kept_by(thing)
+        own = {} if _is_of_a_library(kind) else _attributes_of(thing)
         return kind, {**thing.get_config(), **own, "name": ""}  # Keras numbers them
     if isinstance(getattr(thing, "__dict__", {}).get("digest"), str) and not isinstance(thing, type):
-        return kind, _kept_by(thing)  # batches of pictures, say: the digest stands for them
+        return kind, _attributes_of(thing)  # batches of pictures, say: the digest stands for them
     if isinstance(thing, functools.partial):
         return thing.func, thing.args, thing.keywords
     if isinstance(thing, slice):
@@ -145,7 +145,7 @@ def _parts_of_object(thing: object) -> Iterable:
     raise NotUnderstoodError(kind.__name__)
 
 
-def _kept_by(thing: object) -> dict[str, object]:
+def _attributes_of(thing: object) -> dict[str, object]:
     """Return an object's attributes, of those with an underscore the plain ones only."""
     return {name: value for name, value in vars(thing).items() if not name.startswith("_") or is_plain(value)}
 

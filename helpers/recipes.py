@@ -35,7 +35,7 @@ def recipe_of(part: keras.layers.Layer) -> list:
     # Of a function of one's own Keras would give the name only; of a lambda the bytes, which name the kernel's file.
     others = (keras.layers.Layer, type, *_IN_LAYERS)
     called = {name: value for name, value in held.items() if callable(value) and not isinstance(value, others)}
-    kept = {name: _kept_by(value) for name, value in held.items() if isinstance(value, _IN_LAYERS)}
+    kept = {name: _own_recipe_of(value) for name, value in held.items() if isinstance(value, _IN_LAYERS)}
     plain = {name: value for name, value in config.items() if not isinstance(held[name], keras.layers.Layer)}
     inner = [recipe_of(layer) for layer in part._layers]  # what Keras has found among its attributes
     return [*own, {**_plain(plain, {}), **called}, kept, inner]
@@ -67,7 +67,7 @@ def _arguments_of(piece: object) -> dict[str, object]:
     return {name: value for name, value in kept.items() if is_plain(value)}
 
 
-def _kept_by(piece: object) -> list:
+def _own_recipe_of(piece: object) -> list:
     """Return class and plain attributes of an initialiser, regulariser or constraint of one's own."""
     if _is_of_keras(piece):
         return []  # its settings say all
