@@ -47,6 +47,9 @@ def settings_of(optimizer: keras.optimizers.Optimizer) -> dict:
     Raises:
         NotUnderstoodError: the optimiser or its schedule does not give its settings.
     """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scale = [optimizer.initial_scale, optimizer.dynamic_growth_steps]
+        return {"class": type(optimizer), "scale": scale, "inner": settings_of(optimizer.inner_optimizer)}
     own = {"class": type(optimizer), "own": _arguments_of(optimizer)}
     return {**_plain(_config_of(optimizer), {}), **own, "rate": type(getattr(optimizer, "_learning_rate", None))}
 

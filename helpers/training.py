@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from helpers import precision
 from helpers.checkpoints import Checkpoints, assign, stops_unsaved, values_of
 from helpers.errors import UserError
 from helpers.progress_line import ProgressLine, StepWatch
@@ -58,19 +59,16 @@ class Training:
                 finite always leave a checkpoint of the last whole epoch.
 
         Raises:
-            UserError: the model has no weights yet, or was built under a policy of mixed precision; or
+            UserError: the model has no weights yet, or computes in 16 bits without what that needs (`precision`); or
                 `checkpoint_every` is no whole number from 1.
         """
         if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
             raise UserError(f"checkpoint_every is {checkpoint_every!r}. Give a whole number of epochs, at least 1.")
         if not model.built:
             raise UserError("the model has no weights yet. Call it once on a batch, then make the Training.")
-        if model.compute_dtype in ("float16", "bfloat16"):
-            raise UserError(
-                f"the model computes in {model.compute_dtype}; the losses of the notebooks are sums that need float32. "
-                'Call keras.config.set_dtype_policy("float32") and build the model again.'
-            )
         optimizers = optimizers or [(model.optimizer, model.trainable_variables)]
+        self._optimizers = [optimizer for optimizer, _ in optimizers]
+        precision.check(model, self._optimizers)
         with model.distribute_strategy.scope():  # an optimiser's slots lie where the weights do
             for optimizer, trained in optimizers:
                 optimizer.build(trained)
@@ -151,6 +149,8 @@ class Training:
         # A gradient may overflow while its loss is still finite: at an epoch's last step no later loss would show it.
         if odd := _not_finite(self._variables):
             raise self._no_number(f"a value in {odd}")
+        if precision.overflows(self._optimizers):
+            raise self._no_number("the gradient")
         held_out = {name: float(value) for name, value in validate().items()}
         if self.monitor and not math.isfinite(held_out[self.monitor]):
             raise self._no_number(self.monitor)
@@ -263,7 +263,7 @@ def _beginning(part: object, variables: Sequence) -> list[np.ndarray]:
     now, known = values_of(variables), _UNTRAINED.get(part, [])
     if [array.shape for array in known] != [array.shape for array in now]:
         known = _UNTRAINED[part] = now
-    rate = getattr(part, "_learning_rate", None)  # an optimiser's, which may have been set since then
+    rate = getattr(getattr(part, "inner_optimizer", part), "_learning_rate", None)  # it may have been set since then
     return [new if variable is rate else old for variable, new, old in zip(variables, now, known, strict=True)]
 
 

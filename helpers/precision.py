@@ -1,0 +1,61 @@
+"""Mixed precision: networks that compute in 16 bits and keep their weights in 32, for GPUs that are faster that way.
+
+`keras.config.set_dtype_policy("mixed_float16")`, or `"mixed_bfloat16"`, asks for it before the networks are built. The
+notebooks' last layers and losses stay in float32: the loss of a 64 x 64 picture can exceed 65,504, the largest float16.
+What is too small for float16 are the gradients, so the loss is multiplied by a large scale before they are taken
+(Micikevicius et al., "Mixed Precision Training", 2018, section 3.2); bfloat16 has float32's range and needs none.
+"""
+
+from collections.abc import Iterable
+
+import keras
+
+from helpers.errors import UserError
+
+_EPSILON = {"float16": 2**-10, "bfloat16": 2**-7}  # from 1 to the next number
+
+
+def scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return an optimiser that scales the loss if the policy in force computes in float16, else the one given.
+
+    `keras.Model.compile` does so for a model's one optimiser; this is for models with two. Steps whose gradients
+    overflow are left out, and the scale is halved. The training step calls `optimizer.scale_loss(loss)`.
+    """
+    is_needed = keras.config.dtype_policy().compute_dtype == "float16"
+    return keras.optimizers.LossScaleOptimizer(optimizer) if is_needed else optimizer
+
+
+def check(model: keras.Model, optimizers: Iterable[keras.optimizers.Optimizer]) -> None:
+    """Pass float32 and mixed precision.
+
+    Raises:
+        UserError: the weights are in 16 bits too; or a model that computes in float16 has an optimiser that does not
+            scale the loss, or is trained on several devices, of which Keras asks one alone whether a step overflows.
+    """
+    if model.variable_dtype in ("float16", "bfloat16"):
+        raise UserError(
+            f"the model's weights are {model.variable_dtype}, too coarse for small steps. Call "
+            f'keras.config.set_dtype_policy("mixed_{model.variable_dtype}") or ("float32") and build the model again.'
+        )
+    if model.compute_dtype == "float16" and model.distribute_strategy.num_replicas_in_sync > 1:
+        raise UserError(
+            "the model computes in float16 on several devices, where an overflow on one would spoil the weights. Call "
+            'keras.config.set_dtype_policy("mixed_bfloat16") or ("float32") and build the model again.'
+        )
+    unscaled = [each for each in optimizers if not isinstance(each, keras.optimizers.LossScaleOptimizer)]
+    if model.compute_dtype == "float16" and unscaled:
+        raise UserError(
+            f"the model computes in float16, where small gradients vanish, but its {type(unscaled[0]).__name__} does "
+            "not scale the loss. Put it in a keras.optimizers.LossScaleOptimizer when the model is compiled."
+        )
+
+
+def overflows(optimizers: Iterable[keras.optimizers.Optimizer]) -> bool:
+    """Return whether a scale has been halved to below 1: then gradients overflow unscaled too, and no step is taken."""
+    scaled = [each for each in optimizers if isinstance(each, keras.optimizers.LossScaleOptimizer)]
+    return any(float(each.dynamic_scale) < 1 for each in scaled)
+
+
+def tolerance(single: float) -> float:
+    """Return how far two ways to one number may lie apart: `single` in float32, else four roundings of 16 bits at 1."""
+    return max(single, 4 * _EPSILON.get(keras.config.dtype_policy().compute_dtype, 0.0))
