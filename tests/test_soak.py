@@ -96,7 +96,7 @@ def test_the_tests_are_there_and_the_inputs_are_ten_thousand_or_more():
     assert loaders * int(soak.LONG["FUZZ_INPUTS"]) >= 10_000
     assert int(soak.LONG["SOAK_KILLS"]) == 20 and int(soak.LONG["SOAK_FILES"]) == 200_000
     assert (soak.LONG["SOAK_LIMIT_KILLS"], soak.LONG["SOAK_LIMIT_SECONDS"]) == ("30", "20")
-    assert soak.LONG["SOAK_TOGETHER"] == "smoke,quick"
+    assert (soak.LONG["SOAK_TOGETHER"], soak.LONG["SOAK_MIXED"]) == ("smoke,quick", "1")
 
 
 def test_the_short_form_has_two_kills_and_two_hundred_inputs():

@@ -30,7 +30,10 @@ TESTS = (
     "tests/test_limits.py",
     # What has one form only: full disks and damaged checkpoints, bad mirrors, numbers, several devices.
     *(f"tests/test_{name}.py" for name in ("checkpoints", "resuming", "training", "training_killed")),
-    *(f"tests/test_{name}.py" for name in ("downloads", "archives", "code_in_files", "numbers", "devices")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("downloads", "archives", "code_in_files", "numbers", "mixed_precision", "devices")
+    ),
 )
 LONG = {
     "SOAK_KILLS": "20",  # for each training loop
@@ -39,6 +42,7 @@ LONG = {
     "SOAK_LIMIT_KILLS": "30",  # runs of a notebook
     "SOAK_LIMIT_SECONDS": "20",  # after which each of them is killed
     "SOAK_TOGETHER": "smoke,quick",  # profiles in which all notebooks run at the same time
+    "SOAK_MIXED": "1",  # all notebooks in mixed precision
 }
 SECONDS_A_TEST = 3_600
 STREAMING = ("pictures on the disk", "s to prepare", "s to train", "peak memory", "pictures/s", "the models take")
