@@ -6,7 +6,8 @@ What is too small for float16 are the gradients, so the loss is multiplied by a 
 (Micikevicius et al., "Mixed Precision Training", 2018, section 3.2); bfloat16 has float32's range and needs none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import keras
 
@@ -23,6 +24,18 @@ def scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer
     """
     is_needed = keras.config.dtype_policy().compute_dtype == "float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if is_needed else optimizer
+
+
+@contextmanager
+def single() -> Iterator[None]:
+    """Build what is built within in float32, whatever policy is in force: pretrained nets, say, whose activations are
+    summed over thousands of places in style losses."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def check(model: keras.Model, optimizers: Iterable[keras.optimizers.Optimizer]) -> None:
