@@ -13,6 +13,7 @@ import keras
 
 from helpers.errors import UserError
 
+MEND = 'Call keras.config.set_dtype_policy("mixed_bfloat16") or ("float32"), build the model again'
 _EPSILON = {"float16": 2**-10, "bfloat16": 2**-7}  # from 1 to the next number
 
 
@@ -50,13 +51,14 @@ def check(model: keras.Model, optimizers: Iterable[keras.optimizers.Optimizer]) 
             f"the model's weights are {model.variable_dtype}, too coarse for small steps. Call "
             f'keras.config.set_dtype_policy("mixed_{model.variable_dtype}") or ("float32") and build the model again.'
         )
-    if model.compute_dtype == "float16" and model.distribute_strategy.num_replicas_in_sync > 1:
+    is_coarse = any(layer.compute_dtype == "float16" for layer in [model, *model._flatten_layers()])
+    if is_coarse and model.distribute_strategy.num_replicas_in_sync > 1:
         raise UserError(
-            "the model computes in float16 on several devices, where an overflow on one would spoil the weights. Call "
-            'keras.config.set_dtype_policy("mixed_bfloat16") or ("float32") and build the model again.'
+            "the model computes in float16 on several devices, where an overflow on one would spoil the weights. "
+            f"{MEND}, and start anew."
         )
     unscaled = [each for each in optimizers if not isinstance(each, keras.optimizers.LossScaleOptimizer)]
-    if model.compute_dtype == "float16" and unscaled:
+    if is_coarse and unscaled:
         raise UserError(
             f"the model computes in float16, where small gradients vanish, but its {type(unscaled[0]).__name__} does "
             "not scale the loss. Put it in a keras.optimizers.LossScaleOptimizer when the model is compiled."
@@ -64,11 +66,16 @@ def check(model: keras.Model, optimizers: Iterable[keras.optimizers.Optimizer]) 
 
 
 def overflows(optimizers: Iterable[keras.optimizers.Optimizer]) -> bool:
-    """Return whether a scale has been halved to below 1: then gradients overflow unscaled too, and no step is taken."""
+    """Return whether a scale is below 1: then gradients overflowed unscaled too, and hardly a step is taken."""
     scaled = [each for each in optimizers if isinstance(each, keras.optimizers.LossScaleOptimizer)]
     return any(float(each.dynamic_scale) < 1 for each in scaled)
 
 
-def tolerance(single: float) -> float:
-    """Return how far two ways to one number may lie apart: `single` in float32, else four roundings of 16 bits at 1."""
-    return max(single, 4 * _EPSILON.get(keras.config.dtype_policy().compute_dtype, 0.0))
+def tolerance(single: float, size: float = 1.0) -> float:
+    """Return how far two ways to one number may lie apart.
+
+    Args:
+        single: how far in float32.
+        size: of the numbers. Where layers compute in 16 bits, they may lie four steps of such numbers apart.
+    """
+    return max(single, 4 * size * _EPSILON.get(keras.config.dtype_policy().compute_dtype, 0.0))

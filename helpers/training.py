@@ -71,7 +71,8 @@ class Training:
         precision.check(model, self._optimizers)
         with model.distribute_strategy.scope():  # an optimiser's slots lie where the weights do
             for optimizer, trained in optimizers:
-                optimizer.build(trained)
+                if not optimizer.built:  # one that scales the loss would add its variables once more
+                    optimizer.build(trained)
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         self.model, self.monitor, self.every = model, monitor, checkpoint_every
         self.checkpoints = Checkpoints(Path(folder) / key)
@@ -150,7 +151,7 @@ class Training:
         if odd := _not_finite(self._variables):
             raise self._no_number(f"a value in {odd}")
         if precision.overflows(self._optimizers):
-            raise self._no_number("the gradient")
+            raise self._no_number("the gradient", precision.MEND)
         held_out = {name: float(value) for name, value in validate().items()}
         if self.monitor and not math.isfinite(held_out[self.monitor]):
             raise self._no_number(self.monitor)
@@ -168,10 +169,10 @@ class Training:
         if self.monitor is None or record[self.monitor] < self.best_figure:
             self.best_figure, self._best = record.get(self.monitor, math.inf), values_of(self._weights)
 
-    def _no_number(self, figure: str) -> UserError:
+    def _no_number(self, figure: str, mend: str = "Try a smaller learning rate, or clip the gradients") -> UserError:
         return UserError(
             f"{figure} is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; "
-            f"{self._kept} are in place. Try a smaller learning rate, or clip the gradients, and start anew."
+            f"{self._kept} are in place. {mend}, and start anew."
         )
 
     @property

@@ -1,7 +1,8 @@
 """The notebooks run to their ends, their proofs included, in mixed precision as well.
 
 In `make test` the first one alone, whose proofs compare most; in `make soak` (SOAK_MIXED=1) all of them. On a CPU
-16 bits are slower: convolutions in float16 so much that 04 and 05 are run in bfloat16 only.
+16 bits are slower: convolutions in float16 so much that 04 and 05 are run in bfloat16 only. 02 and 03 train nothing,
+and their nets stay in float32: there it is the policy's other effects that must do no harm.
 """
 
 import os

@@ -1,5 +1,6 @@
 """What is another training, and what goes on: in notebooks 01, 04 and 05, by the folders of their checkpoints."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -94,12 +95,14 @@ def test_a_change_of_network_or_loss_is_another_training_of_pictures(tmp_path):
     assert len(folders(nb.gaussian)) == 2
     assert len(folders(narrow)) == 3
     assert len(folders(wide)) == 4
-    assert len(folders(latent=3)) == 5
-    assert len(folders(loss=keras.losses.MeanSquaredError())) == 6
-    assert len(folders(kl_weight=2.0)) == 7
-    assert len(folders(warm_up=3)) == 8
-    assert len(folders(kind=noisy(0.3))) == len(folders(kind=noisy(0.3))) == 9  # as in the exercise
-    assert len(folders(kind=noisy(0.6))) == 10
+    assert len(folders(partial(nb.gaussian, variance=0.05))) == 5
+    assert len(folders(partial(nb.gaussian, variance=0.2))) == 6
+    assert len(folders(latent=3)) == 7
+    assert len(folders(loss=keras.losses.MeanSquaredError())) == 8
+    assert len(folders(kl_weight=2.0)) == 9
+    assert len(folders(warm_up=3)) == 10
+    assert len(folders(kind=noisy(0.3))) == len(folders(kind=noisy(0.3))) == 11  # as in the exercise
+    assert len(folders(kind=noisy(0.6))) == 12
 
 
 def test_a_change_of_players_losses_or_data_is_another_game(tmp_path):
