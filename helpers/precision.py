@@ -14,6 +14,7 @@ import keras
 from helpers.errors import UserError
 
 MEND = 'Call keras.config.set_dtype_policy("mixed_bfloat16") or ("float32"), build the model again'
+UNTAKEN = "all gradients overflowed. The loss's scale was halved at each step, and training goes on with that."
 _EPSILON = {"float16": 2**-10, "bfloat16": 2**-7}  # from 1 to the next number
 
 
@@ -65,17 +66,25 @@ def check(model: keras.Model, optimizers: Iterable[keras.optimizers.Optimizer]) 
         )
 
 
+def steps_taken(optimizers: Iterable[keras.optimizers.Optimizer]) -> list[int]:
+    """Return how many steps each optimiser that scales the loss has taken: those without an overflow."""
+    return [int(each.iterations) for each in _scaled(optimizers)]
+
+
 def overflows(optimizers: Iterable[keras.optimizers.Optimizer]) -> bool:
     """Return whether a scale is below 1: then gradients overflowed unscaled too, and hardly a step is taken."""
-    scaled = [each for each in optimizers if isinstance(each, keras.optimizers.LossScaleOptimizer)]
-    return any(float(each.dynamic_scale) < 1 for each in scaled)
+    return any(float(each.dynamic_scale) < 1 for each in _scaled(optimizers))
 
 
-def tolerance(single: float, size: float = 1.0) -> float:
+def _scaled(optimizers: Iterable[keras.optimizers.Optimizer]) -> list[keras.optimizers.LossScaleOptimizer]:
+    return [each for each in optimizers if isinstance(each, keras.optimizers.LossScaleOptimizer)]
+
+
+def tolerance(in_float32: float, size: float = 1.0) -> float:
     """Return how far two ways to one number may lie apart.
 
     Args:
-        single: how far in float32.
+        in_float32: how far in float32.
         size: of the numbers. Where layers compute in 16 bits, they may lie four steps of such numbers apart.
     """
-    return max(single, 4 * size * _EPSILON.get(keras.config.dtype_policy().compute_dtype, 0.0))
+    return max(in_float32, 4 * size * _EPSILON.get(keras.config.dtype_policy().compute_dtype, 0.0))

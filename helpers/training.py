@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import operator
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -143,7 +144,7 @@ class Training:
 
     def _train_epoch(self, dataset: tf.data.Dataset, validate: Callable[[], dict], line: ProgressLine) -> None:
         started = time.perf_counter()
-        watch = StepWatch(line)
+        watch, taken = StepWatch(line), precision.steps_taken(self._optimizers)
         losses = self.model.fit(dataset, shuffle=False, verbose=0, callbacks=[watch]).history
         if watch.odd:
             raise self._no_number("the loss" if watch.odd == "loss" else watch.odd)
@@ -166,6 +167,9 @@ class Training:
         self.history.append(record)
         shown = [self.monitor] if self.monitor else list(losses)[:2]
         line.note = f"epoch {record['epoch']}: " + ", ".join(f"{name} {record[name]:.3f}" for name in shown)
+        # In float16 a short epoch may pass while the loss's scale is still too large: the loss would stay flat.
+        if any(map(operator.eq, taken, precision.steps_taken(self._optimizers))):
+            print(f"Epoch {record['epoch']} took no step: {precision.UNTAKEN}")
         if self.monitor is None or record[self.monitor] < self.best_figure:
             self.best_figure, self._best = record.get(self.monitor, math.inf), values_of(self._weights)
 

@@ -107,6 +107,9 @@ class Batches(PictureBatches):
 
 
 MODELS = {"characters": characters, "words": words, "digits": digits, "faces": faces, "gan": gan}
+MIXED = pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"], indirect=True)
+FLOAT16 = pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
+GAN_BOUNDS = {"mixed_float16": 0.15, "mixed_bfloat16": 0.3}
 TOO_FAST, TOO_BRIGHT = {"rate": 1e38}, {"factor": 1e38}
 
 
@@ -162,18 +165,11 @@ def test_another_seed_gives_other_weights(healthy, tmp_path):
     assert not any(are_equal(one, other) for one, other in zip(seen, others, strict=True))
 
 
-@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
-def policy(request):
-    """A policy of precision, in force; on a GPU the same layers compute in 16 bits, though they may round otherwise."""
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy("float32")
-
-
 def optimizers_of(model):
     return [model.optimizer] if model.optimizer else [model.generator_optimizer, model.discriminator_optimizer]
 
 
+@MIXED
 @pytest.mark.parametrize("name", MODELS)
 def test_mixed_precision_keeps_finite(name, policy, tmp_path):
     """Training stops at a loss that is no number, so that it came to its end says that none was."""
@@ -206,8 +202,11 @@ def applied(monkeypatch):
     tf.config.run_functions_eagerly(False)
 
 
+@MIXED
 @pytest.mark.parametrize("name", MODELS)
-def test_in_mixed_precision_losses_and_gradients_are_those_of_float32_nearly(name, policy, applied, tmp_path):
+def test_in_mixed_precision_losses_and_gradients_are_those_of_float32_nearly(
+    name, policy, applied, set_policy, tmp_path
+):
     options = {"rate": 1e-5} if name in ("characters", "words") else {}  # else they go different ways at once
 
     def first(part):
@@ -219,16 +218,17 @@ def test_in_mixed_precision_losses_and_gradients_are_those_of_float32_nearly(nam
         return [value for key, value in record.items() if "loss" in key], applied[: 2 if name == "gan" else 1]
 
     losses, gradients = first("mixed")
-    keras.config.set_dtype_policy("float32")
+    set_policy("float32")
     expected, exact = first("float32")
-    np.testing.assert_allclose(losses, expected, rtol=0.02)
-    bound = {"mixed_float16": 0.15, "mixed_bfloat16": 0.3}[policy]  # roundings; without its scale,
-    for found, one in zip(gradients, exact, strict=True):  # 1024, a gradient would be wholly wrong
-        assert np.linalg.norm(found - one) < bound * np.linalg.norm(one)
+    np.testing.assert_allclose(losses, expected, rtol=0.005)
+    # What rounding does, most of all to the GAN, whose gradients are tiny. Unscaled, they would be wholly wrong.
+    bounds = {"mixed_float16": 0.03, "mixed_bfloat16": 0.1} if name != "gan" else GAN_BOUNDS
+    for found, one in zip(gradients, exact, strict=True):
+        assert np.linalg.norm(found - one) < bounds[policy] * np.linalg.norm(one)
 
 
+@FLOAT16
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
 def test_gradients_that_overflow_unscaled_too_stop_a_training(name, policy, monkeypatch, tmp_path):
     monkeypatch.setattr(LossScaleOptimizer, "__init__", partialmethod(LossScaleOptimizer.__init__, initial_scale=4.0))
     monkeypatch.setattr(LossScaleOptimizer, "check_finite", lambda self, gradients: tf.constant(False))
@@ -237,11 +237,28 @@ def test_gradients_that_overflow_unscaled_too_stop_a_training(name, policy, monk
     assert are_equal(values_of(model.weights), seen[0])
 
 
+def test_real_gradients_beyond_float16_stop_a_training(set_policy, capsys, tmp_path):
+    """The loss, 1e12, is a float32; its gradient is 2e6, and float16 ends at 65,504."""
+    set_policy("mixed_float16")
+    keras.utils.set_random_seed(1)
+    layers = keras.layers.Dense(4, activation="sigmoid"), keras.layers.Dense(1, dtype="float32")
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    model.compile(keras.optimizers.Adam(), "mse")
+    first = values_of(model.trainable_weights)
+    batches = lambda epoch: tf.data.Dataset.from_tensors((tf.ones((1, 3)), tf.fill((1, 1), 1e6))).repeat(10)  # noqa: E731
+    training = Training(model, tmp_path, {}, monitor=None)
+    assert len(training.fit(batches, 1)) == 1
+    assert "Epoch 1 took no step: all gradients overflowed" in capsys.readouterr().out
+    with pytest.raises(UserError, match="the gradient is no longer a finite number in epoch 2"):
+        training.fit(batches, 4)  # from 2 ** 15, the scale is below 1 after 16 steps
+    assert are_equal(values_of(model.trainable_weights), first)
+
+
 class BrokenOffError(Exception):
     """Stands for whatever ends a training between two epochs."""
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
+@FLOAT16
 @pytest.mark.parametrize("name", MODELS)
 def test_in_mixed_precision_a_training_goes_on_to_the_same_end(name, policy, tmp_path):
     def break_off(history):
@@ -267,10 +284,9 @@ def test_weights_in_16_bits_are_refused(name, policy, tmp_path):
 
 
 @pytest.mark.parametrize("devices, says", [(1, "its Adam does not scale the loss"), (2, "on several devices")])
-def test_float16_without_a_scale_or_on_several_devices_is_refused(devices, says):
-    keras.config.set_dtype_policy("mixed_float16")
+def test_float16_without_a_scale_or_on_several_devices_is_refused(devices, says, set_policy):
+    set_policy("mixed_float16")
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    keras.config.set_dtype_policy("float32")
     model._distribute_strategy = SimpleNamespace(num_replicas_in_sync=devices)
     with pytest.raises(UserError, match=says):
         precision.check(model, [keras.optimizers.Adam()])

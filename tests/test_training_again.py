@@ -10,15 +10,8 @@ from trainings import Validation, all_equal, figures, line_batches, line_model, 
 from helpers.checkpoints import Checkpoints
 from helpers.training import Training
 
-
-@pytest.fixture(params=["float32", "mixed_float16"])
-def policy(request):
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy("float32")
-
-
 FIGURES = [3.0, 2.0, 1.0]
+POLICIES = pytest.mark.parametrize("policy", ["float32", "mixed_float16"], indirect=True)
 
 
 def raise_full(*_):
@@ -29,6 +22,7 @@ def compile_anew(model):
     model.compile(keras.optimizers.Adam(0.1), "mse")
 
 
+@POLICIES
 @pytest.mark.parametrize("before", [lambda model: None, compile_anew], ids=["as it is", "with another optimiser"])
 def test_with_other_settings_it_ends_as_one_of_a_new_model(tmp_path, capsys, before, policy):
     first, validate = start(tmp_path, FIGURES)
@@ -53,6 +47,7 @@ def test_weights_that_were_put_into_a_new_model_are_where_it_begins(tmp_path, ca
     assert all_equal(model.get_weights(), given) and "trained before" not in capsys.readouterr().out
 
 
+@POLICIES
 @pytest.mark.parametrize("before", [lambda model: None, compile_anew], ids=["as it is", "with another optimiser"])
 def test_what_found_no_room_on_the_disk_is_gone_on_from(tmp_path, capsys, monkeypatch, before, policy):
     training, validate = start(tmp_path / "a", [*FIGURES[:2], KeyboardInterrupt()])
@@ -100,6 +95,7 @@ def test_after_a_reset_nothing_unwritten_comes_back(tmp_path, monkeypatch):
     assert figures(again.history) == figures(whole.fit(line_batches, 2, validate))
 
 
+@POLICIES
 def test_a_learning_rate_that_was_set_since_then_holds(tmp_path, policy):
     first, validate = start(tmp_path, FIGURES)
     first.fit(line_batches, 1, validate)

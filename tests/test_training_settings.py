@@ -58,13 +58,11 @@ def test_a_change_of_text_network_or_optimiser_is_another_training_of_texts(text
     assert made_of(half, IDS) == first
 
 
-def test_mixed_precision_is_another_training_and_counts_the_settings_within(texts):
-    policies = "float32", "mixed_float16", "mixed_bfloat16"
+def test_mixed_precision_is_another_training_and_counts_the_settings_within(texts, set_policy):
     made = []
-    for policy in policies:
-        keras.config.set_dtype_policy(policy)
+    for policy in ("float32", "mixed_float16", "mixed_bfloat16"):
+        set_policy(policy)
         made += [made_of(words(texts, **change), IDS) for change in ({}, {}, {"peak": 0.02}, {"clip": 0.5})]
-    keras.config.set_dtype_policy("float32")
     assert made[0::4] == made[1::4] and len(set(made)) == 9
 
 

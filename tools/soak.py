@@ -42,7 +42,7 @@ LONG = {
     "SOAK_LIMIT_KILLS": "30",  # runs of a notebook
     "SOAK_LIMIT_SECONDS": "20",  # after which each of them is killed
     "SOAK_TOGETHER": "smoke,quick",  # profiles in which all notebooks run at the same time
-    "SOAK_MIXED": "1",  # all notebooks in mixed precision
+    "SOAK_MIXED": "1",  # all notebooks in bfloat16, 01 to 03 in float16 too, and whole models
 }
 SECONDS_A_TEST = 3_600
 STREAMING = ("pictures on the disk", "s to prepare", "s to train", "peak memory", "pictures/s", "the models take")
