@@ -22,7 +22,7 @@ from helpers.errors import UserError
 
 LARGEST_MEMBER = 64 << 20  # bytes of one member that is read
 LARGEST_TOTAL = 4 << 30  # bytes of all members together, read or not
-LARGEST_HEADER = 1 << 20  # bytes of what a .tar says of a member before its content
+LARGEST_HEADER = 1 << 18  # bytes of all that a .tar says of a member before its content, or of all members
 _PLAIN = "biufc"  # NumPy's letters for the kinds of numbers; others would be unpickled, or stand for nothing here
 
 
@@ -37,7 +37,7 @@ def archive_members(path: Path, pattern: str, largest: int | None = None) -> Ite
 
     Raises:
         UserError: the file is no archive, is cut off or damaged, or declares unreasonable sizes; or it has
-            a member with an absolute name, with "..", or that is a link or a device.
+            a member with an absolute name, with "..", or that is a link, a device or sparse.
     """
     path = Path(path)
     wanted = _Wanted(path, re.compile(pattern), LARGEST_MEMBER if largest is None else largest)
@@ -97,14 +97,17 @@ def npz_arrays(path: Path, pattern: str = ".*", largest: int | None = None) -> d
     Args:
         path: what np.savez or np.savez_compressed wrote.
         pattern: regular expression for the whole names of the arrays that are wanted.
-        largest: as for `archive_members`.
+        largest: the most bytes of all these arrays together, or None for `LARGEST_MEMBER`: they are held at once.
 
     Raises:
         UserError: as `archive_members`; or an array is no plain array of numbers (objects are not unpickled), or
             its header declares another size than it has.
     """
-    arrays = {}
-    for name, content in archive_members(path, rf"(?:{pattern})\.npy", largest):
+    arrays, left = {}, LARGEST_MEMBER if largest is None else largest
+    for name, content in archive_members(path, rf"(?:{pattern})\.npy", left):
+        left -= len(content)
+        if left < 0:
+            raise UserError(f"{path} has arrays that are too large together. Delete it and get it again.")
         try:
             arrays[name.removesuffix(".npy")] = _array_of(content)
         except Exception as error:  # a header is evaluated as a Python literal, which fails in a dozen ways
@@ -154,10 +157,11 @@ class _Wanted:
         """
         self.total += size
         windows = PureWindowsPath(name)
-        if PurePosixPath(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        has_drive = windows.drive or name[1:2] == ":"  # before Python 3.12 only a letter makes a drive
+        if PurePosixPath(name).is_absolute() or has_drive or windows.root or ".." in windows.parts:
             fault = "which leads out of its folder"
         elif not is_plain:
-            fault = "which is a link or a device"
+            fault = "which is a link, a device or sparse"
         elif self.total > LARGEST_TOTAL:
             fault = f"with which it grows beyond {LARGEST_TOTAL >> 30} GiB"
         elif size < 0:  # tarfile would go back for it, again and again
@@ -183,27 +187,30 @@ def _tar_members(wanted: _Wanted) -> Iterator[tuple[str, bytes]]:
         bounded = _Bounded(stream)
         with tarfile.open(fileobj=bounded, mode="r:") as archive:
             for member in archive:
-                name = wanted.name(member.name, member.size, member.isreg() or member.isdir())
+                is_plain = member.isdir() or (member.isreg() and not member.issparse())
+                name = wanted.name(member.name, member.size, is_plain)
+                if sum(len(word) + len(said) for word, said in archive.pax_headers.items()) > LARGEST_HEADER:
+                    raise tarfile.ReadError("its headers say too much of all members")
                 if member.isreg() and wanted.fits(name, member.size):
-                    bounded.most = max(member.size, LARGEST_HEADER)
-                    content = archive.extractfile(member).read()
-                    bounded.most = LARGEST_HEADER
-                    yield name, content
+                    bounded.left = member.size + LARGEST_HEADER
+                    yield name, archive.extractfile(member).read()
+                bounded.left = LARGEST_HEADER
                 archive.members.clear()  # else it keeps a record of every member passed
         while stream.read(1 << 16):  # to the end, where gzip compares its checksum
             pass
 
 
 class _Bounded:
-    """A stream that hands tarfile no more at once than `most` bytes, whatever a header asks it to read."""
+    """A stream that hands tarfile no more than the bytes `left` for a member, whatever its headers ask it to read."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self.seek, self.tell = stream.seek, stream.tell
-        self._stream, self.most = stream, LARGEST_HEADER
+        self._stream, self.left = stream, LARGEST_HEADER
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= self.most:
+        if not 0 <= size <= self.left:
             raise tarfile.ReadError(f"a header declares {size:,} bytes")
+        self.left -= size
         return self._stream.read(size)
 
 

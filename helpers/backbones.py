@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import keras
 
-from helpers import precision, pretrained, sources
+from helpers import precision, pretrained, sources, weight_files
 from helpers.errors import UserError
 from helpers.feature_net import build_feature_net
 from helpers.images import CENTRED, INCEPTION, VGG, Preprocessing
@@ -211,7 +210,7 @@ def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
     try:
         with warnings.catch_warnings():  # Keras warns of containers of its own before it raises
             warnings.simplefilter("ignore")
-            _check_declared(path, model)
+            weight_files.check(path, model)
             model.load_weights(path)
     except Exception as error:  # HDF5 and Keras raise a dozen kinds for files that are cut off, altered or another's
         raise UserError(
@@ -220,23 +219,6 @@ def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
         ) from error
     model.trainable = False
     return model
-
-
-def _check_declared(path: Path, model: keras.Model) -> None:
-    """Raise a ValueError if an HDF5 file declares far more numbers than the model has, or leads to other files.
-
-    Keras refuses an array of more than 4 GiB; a file of some kilobytes could still have it take 8 GiB of memory.
-    """
-    most = 2 * sum(4 * weight.shape.num_elements() for weight in model.weights) + (1 << 20)  # bytes; float64 fits
-    arrays, links = [], []
-    with h5py.File(path) as file:
-        file.visititems_links(lambda name, link: links.append(link))  # an error in here would be a SystemError
-        file.visititems(lambda name, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
-        is_elsewhere = any(array.external or array.is_virtual for array in arrays)
-        if is_elsewhere or not all(isinstance(link, h5py.HardLink) for link in links):
-            raise ValueError("it leads to other files")
-        if sum(array.size * array.dtype.itemsize for array in arrays) > most:
-            raise ValueError("it is far too large")
 
 
 def _embedded(line: str) -> Backbone:

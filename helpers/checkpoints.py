@@ -141,7 +141,7 @@ def read_arrays(path: Path, digest: str) -> list[np.ndarray]:
     if digest_of(path) != digest:
         raise ValueError("its digest is not the one noted when it was written")
     try:
-        # Nothing was compressed when it was written, so no array is larger than its file.
+        # Nothing was compressed when it was written, so all arrays together are no larger than their file.
         arrays = npz_arrays(path, largest=path.stat().st_size)
     except UserError as error:
         raise ValueError(str(error)) from error

@@ -61,6 +61,46 @@ def test_no_header_of_a_tar_is_read_that_declares_more_than_a_header_has(tmp_pat
     assert peak(path) < 1_000_000
 
 
+def raw_member(kind, content=b"", name="a.txt"):
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, len(content)
+    return member.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def pax(number):
+    said = b"comment%d=" % number + b"x" * 200_000 + b"\n"
+    return b"%d " % (len(said) + 7) + said  # six digits and a blank count as well
+
+
+def names_within_names():
+    return raw_member(tarfile.GNUTYPE_LONGNAME, b"x" * 200_000) * 100
+
+
+def headers_of_all_members():
+    return b"".join(raw_member(tarfile.XGLTYPE, pax(number)) + raw_member(tarfile.REGTYPE) for number in range(50))
+
+
+def places_of_holes():
+    header = bytearray(raw_member(tarfile.GNUTYPE_SPARSE))
+    header[482] = 1  # more such places follow, 21 to a block
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
+    return bytes(header) + (b"00000000000\0" * 42 + b"\1" + bytes(7)) * 20_000
+
+
+@pytest.mark.parametrize("raw", [names_within_names, headers_of_all_members, places_of_holes])
+def test_headers_of_a_tar_are_bounded_together_too(tmp_path, raw):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(raw() + bytes(1024), 1))
+    assert peak(path) < 5_000_000
+
+
+def test_a_file_with_holes_is_refused(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(raw_member(tarfile.GNUTYPE_SPARSE) + bytes(1024)))
+    with pytest.raises(UserError, match="'a.txt', which is a link, a device or sparse"):
+        dict(archive_members(path, ".*"))
+
+
 def test_a_member_of_negative_size_is_refused(tmp_path):
     path = tmp_path / "a.tar.gz"
     path.write_bytes(tar_of(tarfile.REGTYPE, -512, bytes(512)))
@@ -149,6 +189,13 @@ def test_arrays_come_as_they_were_saved(tmp_path, save):
         assert found[name].dtype == array.dtype and found[name].shape == array.shape
         np.testing.assert_array_equal(found[name], array)
         found[name][...] = 1  # they can be changed
+
+
+def test_arrays_too_large_together_are_refused(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", **{f"{number}": np.zeros(500, np.uint8) for number in range(4)})
+    assert len(npz_arrays(tmp_path / "a.npz", largest=4 * 700)) == 4  # headers count
+    with pytest.raises(UserError, match="arrays that are too large together.*Delete it and get it again"):
+        npz_arrays(tmp_path / "a.npz", largest=1_500)
 
 
 @pytest.mark.parametrize(

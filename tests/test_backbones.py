@@ -7,6 +7,7 @@ GENERATIVE_DATA_DIR has them.
 import os
 import re
 import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +162,22 @@ def a_bomb(path):
     kernel_replaced(path, shape=(10_000_000,), chunks=(1_024,))  # of which nothing is in the file
 
 
+def a_piece_far_larger_than_its_array(path):
+    kernel_replaced(path, shape=(3, 3, 3, 4), maxshape=(None,) * 4, chunks=(3, 3, 3, 1_000_000), compression="gzip")
+
+
+def a_piece_that_unpacks_to_more(path):
+    kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4), compression="gzip")
+    with h5py.File(path, "a") as file:
+        packed = []
+        file.visititems(lambda name, item: packed.append(item) if getattr(item, "compression", None) else None)
+        packed[0].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(50_000_000)))
+
+
+def packed_in_another_way(path):
+    kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4), compression="lzf")
+
+
 def numbers_of_another_file(path):
     (path.parent / "secret").write_bytes(bytes(40))
     kernel_replaced(path, shape=(10,), external=[(str(path.parent / "secret"), 0, 40)])
@@ -174,7 +191,17 @@ def a_link_to_nowhere(path):
     kernel_replaced(path, link=h5py.SoftLink("/nowhere"))
 
 
-LIES = {a_bomb: "large", numbers_of_another_file: "other", a_link_to_another_file: "other", a_link_to_nowhere: "other"}
+LIES = {a_bomb: "large", a_piece_far_larger_than_its_array: "large", a_piece_that_unpacks_to_more: "unpacks"}
+LIES |= {packed_in_another_way: "another way"}
+LIES |= dict.fromkeys((numbers_of_another_file, a_link_to_another_file, a_link_to_nowhere), "other files")
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "fletcher32": True}])
+def test_weights_that_are_packed_are_read(saved, own_folder, options):
+    path = own_folder / "vgg16_notop.weights.h5"
+    kernel = np.linspace(-1, 1, 108).reshape(3, 3, 3, 4)
+    kernel_replaced(path, data=kernel, chunks=(3, 3, 3, 3), compression="gzip", **options)
+    np.testing.assert_allclose(backbones.load("vgg16").model.get_weights()[0], kernel, rtol=1e-6)
 
 
 @pytest.mark.parametrize("lie", LIES)

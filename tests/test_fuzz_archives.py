@@ -27,8 +27,16 @@ NAMES = st.one_of(
 )
 SIZES = st.sampled_from([None, None, None, None, 0, 1, 512, 1_000, 2 * MB, 2**31, 2**33, 2**40])
 CONTENTS = st.one_of(st.binary(max_size=60), st.binary(max_size=60), st.sampled_from([bytes(3_000), BOMB]))
+KINDS_OF_TAR = {
+    "folder": tarfile.DIRTYPE,
+    "link": tarfile.SYMTYPE,
+    "hard link": tarfile.LNKTYPE,
+    "pipe": tarfile.FIFOTYPE,
+}
+KINDS_OF_TAR |= {"pax": tarfile.XHDTYPE, "of all": tarfile.XGLTYPE, "long name": tarfile.GNUTYPE_LONGNAME}
+KINDS_OF_TAR |= {"sparse": tarfile.GNUTYPE_SPARSE}
 MEMBERS = st.lists(
-    st.tuples(NAMES, CONTENTS, SIZES, st.sampled_from(["file"] * 6 + ["folder", "link", "hard link", "pipe", "pax"])),
+    st.tuples(NAMES, CONTENTS, SIZES, st.sampled_from(["file"] * 8 + [*KINDS_OF_TAR])),
     max_size=4,
 )
 
@@ -36,16 +44,14 @@ MEMBERS = st.lists(
 @st.composite
 def tar_files(draw):
     """Draw a .tar.gz: members of any name and kind, some of which declare another size than they have."""
-    kinds = {"folder": tarfile.DIRTYPE, "link": tarfile.SYMTYPE, "hard link": tarfile.LNKTYPE}
-    kinds |= {"pipe": tarfile.FIFOTYPE, "pax": tarfile.XHDTYPE}
     raw = bytearray()
     for name, content, size, kind in draw(MEMBERS):
         member = tarfile.TarInfo(name)
-        member.type, member.linkname = kinds.get(kind, tarfile.REGTYPE), "../x"
+        member.type, member.linkname = KINDS_OF_TAR.get(kind, tarfile.REGTYPE), "../x"
         member.size = len(content) if size is None else size
         raw += member.tobuf(tarfile.GNU_FORMAT, errors="replace")
         raw += content + bytes(-len(content) % 512)
-    raw += bytes(1024)
+    raw = raw * (draw(st.sampled_from([1, 1, 1, 1, 30])) if len(raw) < MB // 10 else 1) + bytes(1024)
     if draw(st.booleans()):  # within the headers, and with the checksum made right again
         places = range(0, len(raw) - 1024, 512)
         place = draw(st.sampled_from(places[:3] or [0])) if places else 0

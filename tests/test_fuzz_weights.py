@@ -1,8 +1,10 @@
 """Weights and checkpoints, damaged and malicious: tests/fuzzing.py says how, and what may come of it."""
 
+import contextlib
 import hashlib
 import io
 import json
+import zlib
 
 import h5py
 import keras
@@ -17,6 +19,8 @@ from helpers import (
     pretrained,
 )
 from helpers.errors import UserError
+
+BOMB_PIECE = zlib.compress(bytes(60 * MB), 9)  # below the 65,536 bytes that a small piece may be stored in
 
 
 @st.composite
@@ -51,6 +55,25 @@ def test_shipped_weights(record_property, tmp_path):
     fuzz(record_property, weight_files().map(put), lambda _: pretrained.load("tiny", tmp_path), check, bound=8 * MB)
 
 
+@st.composite
+def packed_weights(draw, whole):
+    """Draw an HDF5 file whose kernel is stored in pieces: of any size, packed somehow, one of them put in as it is."""
+    buffer = io.BytesIO(whole)
+    with h5py.File(buffer, "a") as file:
+        found = []
+        file.visititems(lambda name, item: found.append(item) if getattr(item, "ndim", 0) == 4 else None)
+        kernel, shape = found[0].name, found[0].shape
+        del file[kernel]
+        pieces = draw(st.sampled_from([shape, shape, (1, 1, 1, 1), (3, 3, 3, MB // 2)]))
+        ways = {"compression": draw(st.sampled_from(["gzip", "gzip", None, "lzf"]))}
+        ways |= {"shuffle": draw(st.booleans()), "fletcher32": draw(st.booleans()), "maxshape": (None,) * 4}
+        array = file.create_dataset(kernel, data=np.ones(shape, np.float32), chunks=pieces, **ways)
+        if put_in := draw(st.sampled_from([None, None, BOMB_PIECE, b"", b"x" * 40])):
+            with contextlib.suppress(OSError):  # the smallest pieces cannot be that long
+                array.id.write_direct_chunk((0,) * 4, put_in, draw(st.sampled_from([0, 0, 1, 7])))
+    return buffer.getvalue()
+
+
 def test_weights_of_nets(record_property, tmp_path):
     """Both kinds of HDF5 files that Keras has made; libhdf5 itself reads them, and must not fall either."""
     layers = [keras.layers.Conv2D(2, 3, name="block1_conv1"), keras.layers.BatchNormalization(name="block1_norm")]
@@ -60,7 +83,10 @@ def test_weights_of_nets(record_property, tmp_path):
         legacy_h5_format.save_weights_to_hdf5_group(file, net)
     samples = {name: (tmp_path / name).read_bytes() for name in ("new.weights.h5", "old.h5")}
     files = st.sampled_from(list(samples)).flatmap(
-        lambda name: st.tuples(st.just(tmp_path / name), mutated([samples[name]], most=6))
+        lambda name: st.tuples(
+            st.just(tmp_path / name),
+            st.one_of(mutated([samples[name]], most=6), packed_weights(samples[name])),
+        )
     )
 
     def put(drawn):
