@@ -62,7 +62,9 @@ class Checkpoints:
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
         """Return arrays and state of the newest checkpoint that is undamaged, or None if there is none."""
-        for path in reversed(self._found()):
+        # One that was to be replaced, by a process that was killed between two renames, is as good as it was.
+        replaced = [path for path in self.folder.glob("partial-*-before") if (path / "state.json").exists()]
+        for path in sorted([*self._found(), *replaced], key=_number, reverse=True):  # of equal ones the new one first
             try:
                 state = _unsealed((path / "state.json").read_bytes())
                 return read_arrays(path / "arrays.npz", state.pop("digest")), state
@@ -86,11 +88,6 @@ class Checkpoints:
 
     def _found(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoint-*"))
-
-
-def stops_unsaved() -> bool:
-    """Say whether long work is to stop where no checkpoint can be written (`NB_STOP_UNSAVED=1`), not to go on."""
-    return os.environ.get("NB_STOP_UNSAVED", "").strip() not in ("", "0")
 
 
 def _number(path: Path) -> str:

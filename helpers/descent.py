@@ -120,8 +120,9 @@ class Descent:
         self._kept = values or [], whole
         for number in range(len(self.history), count):
             yield number
-            if self._saved.folder:
-                self._kept = values_of(variables), len(self.history)
+            values = values_of(variables) if self._saved.folder else []
+            if values and np.isfinite(values[0]).all():  # a gradient may overflow while its loss does not
+                self._kept = values, len(self.history)
                 self._save()
 
     def note(self, picture: np.ndarray, losses: Mapping[str, float]) -> None:

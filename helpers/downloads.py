@@ -68,7 +68,9 @@ def download(url: str, path: Path, *, size: int, sha256: str, patience: float = 
 
 
 def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE, pace: Pace = PACE) -> None:
-    """Download a file that the reader named to `path`; it gets that name only when it is complete.
+    """Download a file that the reader named to `path`; it gets that name when the server says that it was all.
+
+    Whether it is cannot be told where the server gives no length and the connection ends: a loader has to find out.
 
     An address that cannot be reached may be a slip of the pen, so no other download is given up for it.
 
@@ -193,12 +195,13 @@ def _connect(url: str, patience: float, concerns_all: bool):
     import requests
 
     global _offline_because
-    outcome = []
+    outcome, answers = [], []
 
     def ask() -> None:
         try:
             headers = {"Accept-Encoding": "identity"}  # the size that is checked is that of the file itself
-            outcome.append(requests.get(url, stream=True, timeout=patience, headers=headers))
+            hooks = {"response": lambda response, **_: answers.append(response.url)}  # redirections too
+            outcome.append(requests.get(url, stream=True, timeout=patience, headers=headers, hooks=hooks))
         except Exception as error:  # whatever it is, it belongs to the waiting thread
             outcome.append(error)
 
@@ -207,6 +210,8 @@ def _connect(url: str, patience: float, concerns_all: bool):
     thread.start()
     thread.join(patience + 1)
     result = outcome[0] if outcome else TimeoutError()
+    if answers and isinstance(result, TimeoutError):
+        raise DownloadError(f"{host} led on from place to place for more than {patience:g} s")
     if isinstance(result, requests.ReadTimeout):
         raise DownloadError(f"{host} accepted the connection and then said nothing for {patience:g} s")
     if isinstance(result, requests.ConnectionError | TimeoutError):

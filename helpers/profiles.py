@@ -1,6 +1,8 @@
 """Budgets for a run (smoke, quick, full) and the folder that its results go to."""
 
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,10 +58,11 @@ def expanded(path: Path | str) -> Path:
 def output_folder(notebook: str) -> Path:
     """Return the folder for a notebook's checkpoints and results, made if it is not there.
 
-    It lies in `NB_OUTPUT_DIR` (in Colab a mounted Drive, say) or else in `build/` of the checkout.
+    It lies in `NB_OUTPUT_DIR` (in Colab a mounted Drive, say) or else in `build/` of the checkout. If it cannot be
+    made or written to, a line says so, and it is another one, which is gone when the kernel ends.
 
     Raises:
-        UserError: the folder cannot be made or written to.
+        UserError: it cannot be written to, and `NB_STOP_UNSAVED` is set, or nor can any other; or its path is none.
     """
     folder = expanded(os.environ.get("NB_OUTPUT_DIR") or CHECKOUT / "build") / notebook
     try:
@@ -68,10 +71,29 @@ def output_folder(notebook: str) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(
-            f"results cannot be written to {folder} ({error.strerror}). Set NB_OUTPUT_DIR to another one."
-        ) from error
+        fault = f"Results cannot be written to {folder} ({error.strerror})."
+        mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
+        try:
+            other = None if stops_unsaved() else Path(_passing_folder().name) / notebook
+            if other:
+                other.mkdir(exist_ok=True)
+        except OSError:
+            other = None
+        if other is None:
+            raise UserError(f"{fault} {mend}.") from error
+        print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}, or NB_STOP_UNSAVED=1 to stop.")
+        return other
     return folder
+
+
+@cache
+def _passing_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="generative-")
+
+
+def stops_unsaved() -> bool:
+    """Say whether long work is to stop where nothing can be saved (`NB_STOP_UNSAVED=1`), not to go on without."""
+    return os.environ.get("NB_STOP_UNSAVED", "").strip() not in ("", "0")
 
 
 def _count_gpus() -> int:

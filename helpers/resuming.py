@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.checkpoints import Checkpoints, stops_unsaved
+from helpers.checkpoints import Checkpoints
 from helpers.errors import UserError
 from helpers.fingerprints import NotUnderstoodError, fingerprint
+from helpers.profiles import stops_unsaved
 
 SECONDS = 15.0  # between two checkpoints
 LARGEST_SHARE = 0.05  # of the time that may go into writing them; where a disk is slow they come less often

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import precision
-from helpers.checkpoints import Checkpoints, assign, stops_unsaved, values_of
+from helpers.checkpoints import Checkpoints, assign, values_of
 from helpers.errors import UserError
+from helpers.profiles import stops_unsaved
 from helpers.progress_line import ProgressLine, StepWatch
 
 # What outlives a `Training`, as long as its model does: where the model and its optimisers began, so that another

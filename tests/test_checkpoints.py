@@ -71,13 +71,14 @@ def test_a_stop_between_writing_and_renaming_leaves_the_old_one(tmp_path, monkey
     assert checkpoints.load()[1] == {"number": 2}
 
 
-def test_wherever_the_rewriting_of_a_number_ends_there_is_no_half_checkpoint(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("others", [[1], []])
+def test_wherever_the_rewriting_of_a_number_ends_there_is_no_half_checkpoint(tmp_path, monkeypatch, capsys, others):
     """As a kill ends it: nothing is tidied up. Renaming a folder and removing a file are what it does to the disk."""
     states = []
     for moment in range(6):
         checkpoints, left = Checkpoints(tmp_path / str(moment)), [moment]
-        checkpoints.save(1, ARRAYS, {"number": 1})
-        checkpoints.save(2, ARRAYS, {"number": 2})
+        for number in (*others, 2):
+            checkpoints.save(number, ARRAYS, {"number": number})
 
         def unless_over(deed, left=left):
             def done(*given, **named):
@@ -92,7 +93,7 @@ def test_wherever_the_rewriting_of_a_number_ends_there_is_no_half_checkpoint(tmp
             patch.setattr(os, "rmdir", unless_over(os.rmdir))
             checkpoints.save(2, ARRAYS, {"number": "2 again"})
         states.append(checkpoints.load()[1]["number"])
-    assert states == [2, 1, *["2 again"] * 4] and "damaged" not in capsys.readouterr().out
+    assert states == [2, 2, *["2 again"] * 4] and "damaged" not in capsys.readouterr().out
 
 
 def test_what_is_written_below_damaged_ones_stays(tmp_path, capsys):

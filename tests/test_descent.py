@@ -157,6 +157,20 @@ def test_steps_of_an_optimiser_go_on_as_if_never_stopped(tmp_path, capsys, name,
     assert (f"Found {at - 1} evaluations" in capsys.readouterr().out) == (at > 1)
 
 
+def test_a_gradient_that_is_no_number_is_not_kept(tmp_path):
+    """Though the loss before it was one: else each further run would go on from there."""
+    build = OPTIMIZERS["SGD"]
+    whole, last, _ = follow(None, build())
+    broken = build()
+    apply = broken.apply
+    broken.apply = lambda slopes, variables: apply([slopes[0] * (np.nan if broken.iterations == 3 else 1)], variables)
+    stopped, picture, _ = follow(tmp_path, broken)
+    assert not stopped.is_complete and np.isnan(picture).all() and len(stopped.history) == 4
+    descent, again, _ = follow(tmp_path, build())
+    assert came_to(descent) == came_to(whole)
+    np.testing.assert_array_equal(again, last)
+
+
 def test_an_interrupt_between_any_two_instructions_keeps_a_whole_step_or_none(tmp_path):
     """All the instructions of the second step, and a few of the next."""
     build = OPTIMIZERS["SGD"]

@@ -115,6 +115,13 @@ def test_redirection_without_end_or_to_no_web_address_leaves_nothing(server, ref
     assert not downloads._offline_because
 
 
+def test_redirections_that_take_their_time_are_not_taken_for_offline(server, refused):
+    """Each in time by itself, but there is no end of them."""
+    server.leads_to, server.always_leads, server.leads_after = server.url, True, PATIENCE / 2
+    assert refused(server.url, "led on from place to place") == []
+    assert not downloads._offline_because
+
+
 @pytest.mark.parametrize("sent", [0, 100_000])
 def test_stalled_download_gives_up(server, refused, sent):
     server.stalls_after = sent

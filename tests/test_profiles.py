@@ -1,5 +1,7 @@
 """Budgets and the results folder: names and keys are checked, NB_PROFILE and NB_OUTPUT_DIR are honoured."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from helpers import profiles
@@ -57,9 +59,23 @@ def test_results_go_to_build_by_default(monkeypatch, tmp_path):
     assert output_folder("02_deep_dream") == tmp_path / "build" / "02_deep_dream"
 
 
-def test_a_folder_that_cannot_be_made_is_said_with_a_way_out(monkeypatch, tmp_path):
+def test_a_folder_that_cannot_be_made_is_said_with_a_way_out(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path / "file"))
+    folder = output_folder("01_text_generation")
+    assert folder.is_dir() and folder.name == "01_text_generation" and tmp_path not in folder.parents
+    said = capsys.readouterr().out
+    assert f"They go to {folder}, which is gone when the kernel ends. Set NB_OUTPUT_DIR" in said
+    assert output_folder("01_text_generation") == folder
+    monkeypatch.setenv("NB_STOP_UNSAVED", "1")
+    with pytest.raises(UserError, match=f"cannot be written to {tmp_path / 'file'}.*Set NB_OUTPUT_DIR"):
+        output_folder("01_text_generation")
+
+
+def test_where_nothing_at_all_can_be_written_it_is_said(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(profiles, "_passing_folder", lambda: SimpleNamespace(name=tmp_path / "file"))
     with pytest.raises(UserError, match="Set NB_OUTPUT_DIR"):
         output_folder("01_text_generation")
 
@@ -72,6 +88,7 @@ def test_a_home_folder_of_nobody_is_said(monkeypatch):
 
 def test_a_folder_that_cannot_be_written_to_is_found_out_at_once(monkeypatch, tmp_path):
     monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path))
+    monkeypatch.setenv("NB_STOP_UNSAVED", "1")
     monkeypatch.setattr(profiles.os, "getpid", lambda: "no-such-folder/probe")  # the probe's name cannot be made
     with pytest.raises(UserError, match="cannot be written to"):
         output_folder("01_text_generation")

@@ -243,6 +243,26 @@ def test_index_keeps_the_notebooks_of_earlier_runs(write_notebook, run, tmp_path
     assert index.index("01_one.html") < index.index("02_two.html")
 
 
+def test_index_has_what_other_runs_add_while_it_is_written(write_notebook, run, tmp_path, monkeypatch):
+    for name in ("01_one", "02_two"):
+        write_notebook(name, "pass")
+    replaced, replace = [], Path.replace
+
+    def meanwhile(path, target):
+        if Path(target).name == "index.html" and not replaced:
+            replaced.append(target)
+            page = path.read_text(encoding="utf-8")
+            assert run("02") == 0  # the other run is over before the first one's page is in place
+            path.write_text(page, encoding="utf-8")  # of the same process here, so of the same name
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", meanwhile)
+    assert run("01") == 0 and replaced
+    index = (tmp_path / "build" / "index.html").read_text(encoding="utf-8")
+    assert index.index("01_one.html") < index.index("02_two.html")
+    assert not list((tmp_path / "build").glob("*.partial"))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
 def test_ctrl_c_stops_and_says_so(write_notebook, tmp_path):
     write_notebook("01_done", "print('done')")

@@ -21,6 +21,7 @@ class Server:
         self.drips_from = None  # after so many bytes the rest comes one by one, a tenth of the patience between them
         self.leads_to = None  # address that it sends the asker to, on the first request or on all
         self.always_leads = False
+        self.leads_after = 0.0  # seconds that it takes for that
         self.requests = 0
         self.released = threading.Event()
 
@@ -33,6 +34,7 @@ def serving():
         def do_GET(self):
             state.requests += 1
             if state.leads_to and (state.always_leads or state.requests == 1):
+                state.released.wait(state.leads_after)
                 self.send_response(302)
                 self.send_header("Location", state.leads_to)
                 self.send_header("Content-Length", "0")

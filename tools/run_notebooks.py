@@ -49,8 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\nStopped in {path.stem}. Run it again to go on from its last checkpoint.", file=sys.stderr)
             break
     if results:
-        page = index_page(all_results(options.build, options.notebooks))
-        (options.build / "index.html").write_text(page, encoding="utf-8")
+        write_index(options.build, options.notebooks)
         print(table(results))
         for result in results:
             if result.warning:
@@ -141,6 +140,18 @@ def temporary_folder(output: Path) -> Path:
     made = output.resolve() / f"temporary-{os.getpid()}"
     made.mkdir()
     return made
+
+
+def write_index(build: Path, notebooks: Path) -> None:
+    """Write the page over all results; anew while other runs, which write it too, add results meanwhile."""
+    partial, results = build / f"index-{os.getpid()}.partial", None
+    try:
+        while results != (found := all_results(build, notebooks)):
+            results = found
+            partial.write_text(index_page(results), encoding="utf-8")
+            partial.replace(build / "index.html")
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def all_results(build: Path, notebooks: Path) -> list[Result]:
