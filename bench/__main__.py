@@ -17,27 +17,43 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 # isort: split
 import keras
 
-from bench import characters, dream, gan, results, style, vae, words
+from bench import characters, dream, faces, gan, results, style, vae, words
 from bench.measure import SMALL, Sizes, machine, matmul_gflops, say, versions
-from bench.report import Measurement, Row, markdown
+from bench.report import Measurement, Row, markdown, merged
 from helpers.errors import UserError
+
+
+def repeated(job: Callable[[Sizes], list[Row]]) -> Callable[[Sizes], list[Row]]:
+    """Return a job that makes a comparison as often as it is to be repeated, each time with another seed."""
+
+    def run(sizes: Sizes) -> list[Row]:
+        runs = []
+        for number in range(sizes.repeats):
+            say(f"repeat {number + 1} of {sizes.repeats}")
+            runs.append(job(replace(sizes, seed=sizes.seed + number)))
+            keras.utils.clear_session()
+        return [merged(rows) for rows in zip(*runs, strict=True)]
+
+    return run
+
 
 FOLDER = Path(__file__).parent  # of results.json, and of RESULTS.md, which is written from it
 JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "sampling-128": lambda sizes: characters.sampling(sizes, width=128, goal="3,000"),
     "sampling-384": lambda sizes: characters.sampling(sizes, width=384, goal="1,500"),
-    "characters": characters.training,
+    "characters": repeated(characters.training),
     "writing": words.writing,
     "word-speed": words.training_speed,
-    "word-loss": words.training_loss,
+    "word-loss": repeated(words.training_loss),
     "dream": dream.whole_dream,
-    "dream-memory": dream.memory,
+    "dream-memory": repeated(dream.memory),
     "style-step": style.step,
-    "style-optimisers": style.optimisers,
+    "style-optimisers": repeated(style.optimisers),
     "vae-training": vae.training,
     "vae-grid": vae.grid,
+    "vae-faces": repeated(faces.rebuilding),
     "gan-training": gan.training,
-    "gan-quality": gan.quality,
+    "gan-quality": repeated(gan.quality),
 }
 
 
@@ -89,7 +105,7 @@ def measure(name: str, sizes: Sizes, note: str) -> Measurement:
     keras.utils.clear_session()
     gc.collect()
     today = datetime.date.today().isoformat()
-    repeats = max([1, *(len(row.ratios) for row in rows)])
+    repeats = max([1, *(len(row.ratios or row.differences) for row in rows)])
     return Measurement(rows, today, machine(), versions(), matmul_gflops(), repeats, note)
 
 

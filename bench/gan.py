@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, seconds_of
+from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, train_for_seconds
 from bench.report import Row, rate_row
 from helpers import celeba, images, latents
 from helpers.batches import PictureBatches
@@ -93,15 +92,16 @@ def training(sizes: Sizes) -> list[Row]:
 
 def quality(sizes: Sizes) -> list[Row]:
     """Return the row of KIDs to held-out faces after the same seconds of training, compiling not counted."""
+    keras.utils.set_random_seed(sizes.seed)
     notebook, models = _models()
     faces = celeba.load_faces(sizes.gan_faces, sizes.gan_scored)
     net = feature_model()
     held_out = picture_features(net, faces.test_images).values
-    z = latents.fixed_noise(len(held_out), LATENT, SEED + 5)
+    z = latents.fixed_noise(len(held_out), LATENT, sizes.seed + 5)
     found, remarks = {}, []
     for name in ("recipe", "paper"):
-        batches = PictureBatches(faces.train_images, sizes.gan_batch, SEED, flip=True)
-        pictures = _train_for(models[name], batches, sizes.gan_seconds)
+        batches = PictureBatches(faces.train_images, sizes.gan_batch, sizes.seed, flip=True)
+        pictures = train_for_seconds(models[name], batches, sizes.gan_seconds) * sizes.gan_batch
         painted = _painted(notebook, models[name], z)
         features = picture_features(net, painted).values
         found[name] = kernel_inception_distance(held_out, features, subset_size=max(2, len(held_out) // 2))
@@ -123,35 +123,8 @@ def _kid_row(recipe: KernelInceptionDistance, ours: KernelInceptionDistance, sec
     return Row(job, "KID", recipe.mean, ours.mean, (recipe.mean / ours.mean,), "2", remarks=remarks)
 
 
-def _train_for(model: keras.Model, batches: PictureBatches, seconds: float) -> int:
-    """Train until the time is up, the first two steps (compiling) not counted; return the number of pictures."""
-    epoch, done, spent = 0, 0, 0.0
-    model.fit(batches(0).take(2), shuffle=False, verbose=0)
-    while spent < seconds:
-        watch = _StopAfter(seconds - spent)
-        dataset = batches(epoch)
-        spent += seconds_of(
-            lambda data=dataset, watch=watch: model.fit(data, shuffle=False, verbose=0, callbacks=[watch])
-        )
-        done, epoch = done + watch.steps * batches.batch_size, epoch + 1
-    return done
-
-
 def _painted(notebook: object, model: keras.Model, z: np.ndarray) -> np.ndarray:
     if isinstance(model, RecipeGAN):
         some = [model.generator(part).numpy() for part in np.split(z, range(20, len(z), 20))]
         return images.to_uint8(np.concatenate(some))
     return notebook.paint(model, z)
-
-
-class _StopAfter(keras.callbacks.Callback):
-    """Ends the training once the seconds are over, and counts the steps."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.end, self.steps = time.perf_counter() + seconds, 0
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.steps += 1
-        if time.perf_counter() > self.end:
-            self.model.stop_training = True

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 HEADS = "job", "the book's recipe", "ours", "ratio", "goal", "arithmetic limit", "measured"
 INTRODUCTION = """\
 Written by `make bench ARGS=--write` from `results.json`, which it keeps; edit neither by hand. The recipe and ours ran
 in turn, on the same machine and data.
 
-A ratio is the median of the repeats, the least and the largest in brackets. The arithmetic limit is what ours would
-reach, per second, if all of its arithmetic ran as fast as a product of two 2,048 x 2,048 matrices (float32) did in that
-run. It is left out where the operations were not counted or the product was not timed. A goal is the least ratio,
-or what its words say; **missed** beside it where the median, or the one run, does not reach it.
+A ratio is the median of the repeats, the least and the largest in brackets; so is a difference. Where a repeat is a
+whole training, each has a seed of its own. The arithmetic limit is what ours would reach, per second, if all of its
+arithmetic ran as fast as a product of two 2,048 x 2,048 matrices (float32) did in that run. It is left out where the
+operations were not counted or the product was not timed. A goal is the least ratio, or what its words say; **missed**
+beside it where the median, or the one run, does not reach it.
 """
 # The least ratio; the most of ours; the most of the difference.
 GOAL = re.compile(r"(under |not above |below |)([\d,.]+)( GB|)")
@@ -30,6 +31,7 @@ class Row:
         unit: of both figures: "per second" (more is better), or "s", "nats", "KID", "GB" (less is better).
         recipe, ours: the figures.
         ratios: one a repeat, above 1 where ours is better; empty: the difference is shown.
+        differences: ours less the recipe's, one a repeat; empty: it is that of the figures.
         goal: what ours was to reach, as `GOAL` has it; "" for none.
         is_reached: False: `ours` is what was spent without getting there.
         remarks: sentences for below the table.
@@ -46,6 +48,12 @@ class Row:
     is_reached: bool = True
     remarks: list[str] = field(default_factory=list)
     operations: tuple[float, ...] = ()
+    differences: tuple[float, ...] = ()
+
+    @property
+    def difference(self) -> float:
+        """Ours less the recipe's, the median of the repeats."""
+        return statistics.median(self.differences or (self.ours - self.recipe,))
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,32 @@ def rate_row(
     ratios = tuple(b / a for a, b in zip(recipe, ours, strict=True))
     medians = statistics.median(recipe), statistics.median(ours)
     return Row(job, unit, *medians, ratios, goal, remarks=remarks, operations=operations)
+
+
+def merged(repeats: Sequence[Row]) -> Row:
+    """Return one row of a comparison that was made several times: medians, and the ratios or differences of all.
+
+    It is reached if it was in each of them. Remarks that are the same each time stand there once.
+    """
+    is_reached = all(row.is_reached for row in repeats)
+    ratios = tuple(ratio for row in repeats for ratio in row.ratios) if is_reached else ()
+    remarks: dict[str, list[int]] = {}  # each text, and in which repeats it was said
+    for number, row in enumerate(repeats, 1):
+        for text in row.remarks:
+            remarks.setdefault(text, []).append(number)
+    return replace(
+        repeats[0],
+        recipe=statistics.median(row.recipe for row in repeats),
+        ours=statistics.median(row.ours for row in repeats),
+        ratios=ratios,
+        is_reached=is_reached,
+        remarks=[t if len(n) == len(repeats) else f"repeat {_listed(n)}: {t}" for t, n in remarks.items()],
+        differences=() if ratios else tuple(row.ours - row.recipe for row in repeats),
+    )
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def markdown(measured: Mapping[str, Measurement], jobs: Iterable[str]) -> str:
@@ -125,7 +159,7 @@ def misses_goal(row: Row) -> bool:
         return False
     if not (words := GOAL.fullmatch(row.goal)):
         raise ValueError(f"{row.job}: the goal {row.goal!r} is not understood")
-    kind, bound, difference = words[1].strip(), float(words[2].replace(",", "")), row.ours - row.recipe
+    kind, bound, difference = words[1].strip(), float(words[2].replace(",", "")), row.difference
     if kind == "under":
         return not row.ours < bound
     if kind:
@@ -137,7 +171,8 @@ def _ratio(row: Row) -> str:
     if not row.is_reached:
         return "-"
     if not row.ratios:
-        return f"{row.ours - row.recipe:+.3f} {row.unit} (one run)"
+        least, largest = (f"{pick(row.differences or (0.0,)):+.3f}" for pick in (min, max))
+        return f"{row.difference:+.3f} {row.unit} ({f'{least} to {largest}' if row.differences else 'one run'})"
     least, largest = _short(min(row.ratios)), _short(max(row.ratios))
     spread = f"{least}-{largest}" if len(row.ratios) > 1 else "one run"
     return f"**{_short(statistics.median(row.ratios))}** ({spread})"

@@ -42,7 +42,8 @@ def save(path: Path, measured: Mapping[str, Measurement]) -> None:
     """
     for name, run in measured.items():
         for row in run.rows:
-            if not all(map(math.isfinite, (run.gflops or 0, row.recipe, row.ours, *row.ratios, *row.operations))):
+            series = (number for name in SERIES for number in getattr(row, name))
+            if not all(map(math.isfinite, (run.gflops or 0, row.recipe, row.ours, *series))):
                 raise UserError(
                     f"{name} gave a figure that is no number ({row.job}), so it was not written. Run it again."
                 )
@@ -64,9 +65,7 @@ def _measurement(name: str, entry: dict) -> Measurement:
     _check(name, entry, Measurement)
     for row in entry["rows"]:
         _check(name, row, Row)
-    rows = [
-        Row(**{**row, "ratios": tuple(row["ratios"]), "operations": tuple(row["operations"])}) for row in entry["rows"]
-    ]
+    rows = [Row(**{**row, **{name: tuple(row[name]) for name in SERIES}}) for row in entry["rows"]]
     return Measurement(**{**entry, "rows": rows})
 
 
@@ -75,13 +74,14 @@ def _refuse(constant: str) -> None:
 
 
 NUMBER = int, float
+SERIES = "ratios", "operations", "differences"
 TYPES = {
     **dict.fromkeys(("recipe", "ours"), NUMBER),
-    **dict.fromkeys(("rows", "ratios", "remarks", "operations"), (list,)),
+    **dict.fromkeys(("rows", "remarks", *SERIES), (list,)),
     **dict.fromkeys(("gflops", "repeats"), (*NUMBER, type(None))),
     "is_reached": (bool,),
 }  # of all other fields: text
-WITHIN = {"ratios": NUMBER, "operations": NUMBER, "remarks": (str,), "rows": (dict,)}
+WITHIN = {**dict.fromkeys(SERIES, NUMBER), "remarks": (str,), "rows": (dict,)}
 
 
 def _check(name: str, entry: dict, kind: type) -> None:

@@ -194,10 +194,11 @@ def optimisers(sizes: Sizes) -> list[Row]:
     ours = race.reached[hits[0] if hits else -1][1]
     printed = sizes.style_steps * statistics.median(race.recipe_seconds)
     height, width, _ = task.content.shape
-    job = (
-        f"style transfer, {height}x{width}: seconds to a loss of {race.goal:.4g}, that of {sizes.style_steps} SGD steps"
+    job = f"style transfer, {height}x{width}: seconds to the loss of {sizes.style_steps} SGD steps"
+    remark = (
+        f"L-BFGS: {hits[0] + 1 if hits else 'no'} evaluations to a loss of {race.goal:.4g}, with {task.network.name}; "
+        "the three took turns."
     )
-    remark = f"L-BFGS: {hits[0] + 1 if hits else 'no'} evaluations, with {task.network.name}; the three took turns."
     note = f"{len(race.recipe_seconds)} steps of the recipe were timed (median {printed / sizes.style_steps:.2f} s)."
     rows = (("same targets", race.sgd_seconds, "15", remark), ("three images a step", printed, "40", note))
     return [

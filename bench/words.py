@@ -11,7 +11,7 @@ from keras import layers
 
 from bench import recipes
 from bench.characters import NOTEBOOK
-from bench.measure import SEED, Sizes, interleaved_rates, multiply_adds, say, seconds_per_step, warm_up
+from bench.measure import Sizes, interleaved_rates, multiply_adds, say, seconds_per_step, warm_up
 from bench.report import Row, rate_row
 from helpers import datasets, metrics, text
 from tools.lift import lift
@@ -46,7 +46,7 @@ class Task:
         """Yield batches of (inputs, targets) without end."""
         step = 0
         while True:
-            yield from text.sequence_batches(sequences, self.sizes.word_batch, SEED, step, steps=100)
+            yield from text.sequence_batches(sequences, self.sizes.word_batch, self.sizes.seed, step, steps=100)
             step += 100
 
     def score(self, evaluate) -> float:
@@ -58,11 +58,11 @@ class Task:
         return self.notebook.score_words(evaluate, self.held_out, self.sizes.word_batch)
 
     def book_model(self) -> keras.Model:
-        keras.utils.set_random_seed(SEED)
+        keras.utils.set_random_seed(self.sizes.seed)
         return recipes.word_model(self.sizes.vocabulary, self.sizes.context)
 
     def our_model(self, steps: int) -> keras.Model:
-        keras.utils.set_random_seed(SEED)
+        keras.utils.set_random_seed(self.sizes.seed)
         model = self.notebook.TransformerLanguageModel(len(self.vocabulary), context=self.sizes.context)
         model(self.windows[:1, :-1])
         words = self.windows[:, 1:][self.windows[:, 1:] > 0]

@@ -10,12 +10,13 @@ import os
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
 
 import bench.__main__ as command
 from bench import recipes, report, results, words
 from bench.__main__ import JOBS
-from bench.measure import SMALL, interleaved_rates, warm_up
+from bench.measure import SMALL, interleaved_rates, train_for_seconds, warm_up
 from helpers import metrics, text
 from helpers.errors import UserError
 
@@ -29,7 +30,8 @@ def small_runs():
         spy = lambda logits, targets: scored["characters"].append(targets) or nats_per_symbol(logits, targets)  # noqa: E731
         patch.setattr(metrics, "nats_per_symbol", spy)
         patch.setattr(words.Task, "score", lambda task, model: scored["words"].append(model) or score(task, model))
-        return {name: job(SMALL) for name, job in JOBS.items()}, scored
+        once = dataclasses.replace(SMALL, repeats=1)
+        return {name: job(once) for name, job in JOBS.items()}, scored
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -120,6 +122,38 @@ def test_table_shows_medians_spread_limit_and_what_was_not_reached():
     assert row in page.splitlines()  # 20 GFLOP/s allow 10,000 times 2 MFLOP
     assert "not reached in 99.0 s | - |" in page and "| -0.500 nats (one run) |" in page
     assert "| **15.0** (one run) |" in page and "- speed: a remark." in page and "Not measured yet: c." in page
+
+
+def test_repeats_of_a_training_are_one_row_with_their_spread():
+    runs = [dataclasses.replace(ONCE, ours=2.0 + n, ratios=(15.0 - n,), remarks=["same.", f"{n}."]) for n in range(3)]
+    row = report.merged(runs)
+    assert (row.recipe, row.ours, row.ratios) == (30.0, 3.0, (15.0, 14.0, 13.0))
+    assert row.remarks == ["same.", "repeat 1: 0.", "repeat 2: 1.", "repeat 3: 2."]
+    assert "| **14.0** (13.0-15.0) |" in report.markdown({"a": measured(row)}, ["a"])
+    losses = [dataclasses.replace(LOSS, ours=ours, goal="below 0") for ours in (1.5, 1.9, 1.75)]
+    loss = report.merged(losses)
+    np.testing.assert_allclose(loss.differences, (-0.5, -0.1, -0.25))
+    assert "| -0.250 nats (-0.500 to -0.100) |" in report.markdown({"a": measured(loss)}, ["a"])
+    worse = dataclasses.replace(losses[0], ours=2.5)
+    assert not report.misses_goal(loss) and report.misses_goal(report.merged([losses[0], worse, worse]))
+    unreached = report.merged([ONCE, dataclasses.replace(ONCE, is_reached=False, ratios=())])
+    assert not unreached.is_reached and "| - |" in report.markdown({"a": measured(unreached)}, ["a"])
+
+
+def test_each_repeat_of_a_training_has_another_seed():
+    seeds = []
+    job = command.repeated(lambda sizes: seeds.append(sizes.seed) or [LOSS, ONCE])
+    rows = job(dataclasses.replace(SMALL, repeats=3, seed=7))
+    assert seeds == [7, 8, 9] and [row.job for row in rows] == ["loss", "seconds"]
+    assert len(rows[0].differences) == len(rows[1].ratios) == 3
+
+
+def test_training_ends_when_the_seconds_are_over():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    epochs = []
+    batches = lambda epoch: epochs.append(epoch) or tf.data.Dataset.from_tensors(2 * (np.ones((4, 1)),)).repeat(3)  # noqa: E731
+    assert train_for_seconds(model, batches, 0.3) > 3 and epochs[:3] == [0, 0, 1]
 
 
 def test_table_says_once_for_all_runs_that_are_alike_when_and_on_what_they_were():

@@ -1,0 +1,115 @@
+"""VAE of faces: how well held-out ones are rebuilt, by Foster's recipe and as in notebook 04."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from PIL import Image
+
+from bench.measure import Sizes, say, seconds_per_step, train_for_seconds
+from bench.report import Row
+from bench.vae import NOTEBOOK
+from helpers import celeba
+from helpers.batches import PictureBatches
+from tools.lift import lift
+
+SIDE, LATENT, BATCH, OUR_BATCH = 32, 200, 128, 64  # the book's, and our notebook's batch
+
+
+class RecipeVAE(keras.Model):
+    """Foster, *Generative Deep Learning*, 2nd edition, chapter 3, the faces; written afresh.
+
+    2,000 times the mean squared error of a number, plus the KL of a picture; pictures in [0, 1].
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks = [keras.Input((SIDE, SIDE, 3))]
+        for _ in range(4):
+            blocks += [layers.Conv2D(128, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU()]
+        self.encoder = keras.Sequential([*blocks, layers.Flatten(), layers.Dense(2 * LATENT)])
+        blocks = [keras.Input((LATENT,)), layers.Dense(2 * 2 * 128), layers.BatchNormalization(), layers.LeakyReLU()]
+        blocks.append(layers.Reshape((2, 2, 128)))
+        for _ in range(4):
+            blocks += [layers.Conv2DTranspose(128, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU()]
+        self.decoder = keras.Sequential([*blocks, layers.Conv2DTranspose(3, 3, 1, "same", activation="sigmoid")])
+        self.compile(keras.optimizers.Adam(5e-4))
+
+    def call(self, pictures):
+        return self.decoder(tf.split(self.encoder(pictures), 2, axis=-1)[0])
+
+    def train_step(self, pictures):
+        with tf.GradientTape() as tape:
+            mean, log_variance = tf.split(self.encoder(pictures, training=True), 2, axis=-1)
+            z = mean + tf.exp(0.5 * log_variance) * tf.random.normal(tf.shape(mean))
+            rebuilt = self.decoder(z, training=True)
+            divergence = -0.5 * (1 + log_variance - tf.square(mean) - tf.exp(log_variance))
+            error = 2_000 * tf.reduce_mean(tf.square(pictures - rebuilt))
+            loss = error + tf.reduce_mean(tf.reduce_sum(divergence, axis=1))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {"loss": loss}
+
+
+def rebuilding(sizes: Sizes) -> list[Row]:
+    """Return the row of the error of rebuilt held-out faces after the same seconds of training."""
+    keras.utils.set_random_seed(sizes.seed)
+    faces = celeba.load_faces(sizes.gan_faces, sizes.gan_scored)
+    halved = _halved(faces.test_images / np.float32(255))
+    recipe, recipe_pictures = _recipe_trained(faces.train_images, sizes)
+    ours, our_pictures = _ours_trained(faces.train_images, sizes)
+    rebuilt = tf.sigmoid(ours.predict(faces.test_images / np.float32(255), verbose=0)).numpy()
+    errors = _grey_levels(recipe.predict(halved, verbose=0), halved), _grey_levels(_halved(rebuilt), halved)
+    mean = _grey_levels(_halved(faces.train_images.mean(axis=0, keepdims=True) / 255), halved)
+    say(f"rebuilt faces: {errors[0]:.2f} and {errors[1]:.2f} grey levels")
+    remarks = [
+        f"{recipe_pictures:,} and {our_pictures:,} pictures in {sizes.face_seconds:g} s; compiling not counted.",
+        f"both rebuild from the means of {len(halved)} held-out faces; ours, of 64x64, are halved before the "
+        f"comparison. The mean face is {mean:.1f} grey levels of 255 away.",
+    ]
+    job = f"VAE of faces, error of rebuilt ones after {sizes.face_seconds:g} s"
+    return [Row(job, "grey levels", *errors, (errors[0] / errors[1],), remarks=remarks)]
+
+
+def _recipe_trained(pictures: np.ndarray, sizes: Sizes) -> tuple[keras.Model, int]:
+    """Train as the book does, on JPEG files that are read anew in each epoch."""
+    model, batch = RecipeVAE(), min(BATCH, len(pictures))
+    with tempfile.TemporaryDirectory() as folder:
+        for number, picture in enumerate(pictures):
+            Image.fromarray(picture).save(Path(folder) / f"{number:06d}.jpg", quality=95)
+        options = {"labels": None, "image_size": (SIDE, SIDE), "batch_size": batch, "seed": sizes.seed}
+        dataset = keras.utils.image_dataset_from_directory(folder, **options, verbose=False)
+        dataset = dataset.map(lambda pictures: pictures / 255)
+        return model, train_for_seconds(model, lambda epoch: dataset, sizes.face_seconds) * batch
+
+
+def _ours_trained(pictures: np.ndarray, sizes: Sizes) -> tuple[keras.Model, int]:
+    """Train as notebook 04 does, its rate falling over the steps that the seconds allow."""
+    notebook = lift(NOTEBOOK, "VAE", "build_face_encoder", "build_face_decoder", "gaussian")
+    batches = PictureBatches(pictures, min(OUR_BATCH, len(pictures)), sizes.seed, flip=True)
+
+    def built(steps: int) -> keras.Model:
+        model = notebook.VAE(notebook.build_face_encoder(), notebook.build_face_decoder(), notebook.gaussian)
+        rate = keras.optimizers.schedules.CosineDecay(0.002, steps, alpha=0.01)  # as the notebook's `train` has it
+        model.compile(keras.optimizers.Adam(rate), jit_compile=False)
+        model(np.zeros((1, 64, 64, 3), np.float32))
+        return model
+
+    steps = max(1, int(sizes.face_seconds / seconds_per_step(built(1_000), batches(0))))
+    model = built(steps)
+    return model, train_for_seconds(model, batches, sizes.face_seconds) * batches.batch_size
+
+
+def _halved(pictures: np.ndarray) -> np.ndarray:
+    """Return pictures (n, 64, 64, 3) at half their height and width; so does the book's bilinear resizing."""
+    n, height, width, channels = pictures.shape
+    return pictures.reshape(n, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
+def _grey_levels(rebuilt: np.ndarray, pictures: np.ndarray) -> float:
+    """Return the root of the mean squared difference of pictures in [0, 1], in levels of 255."""
+    return 255 * float(np.sqrt(np.mean((rebuilt - pictures) ** 2)))
