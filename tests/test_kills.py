@@ -113,7 +113,9 @@ def killed(server, folder, loop):
     """
     random, trainings, places = np.random.default_rng((SEED, *loop.encode())), [[]], []
     while True:
-        newest = max((int(path.name[-6:]) for path in folder.rglob("checkpoint-*")), default=None)
+        # One that a kill kept from being replaced, between two renames, counts as well.
+        there = [*folder.rglob("checkpoint-*"), *folder.rglob("partial-*-before")]
+        newest = max((int(re.search(r"\d{6}", path.name)[0]) for path in there), default=None)
         heard = server.train(loop, folder, Moment(random, len(places)) if len(places) < KILLS else None)
         found = re.search(r"Found \D*(\d+)", heard["said"])
         assert (int(found[1]) if found else None) == newest and "damaged" not in heard["said"]
