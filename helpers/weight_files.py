@@ -17,7 +17,7 @@ def check(path: Path, model: keras.Model) -> None:
 
     Raises:
         ValueError: it declares or unpacks to far more numbers than the model has, leads to other files, or is packed
-            in another way than by deflate.
+            in another way than once by deflate.
         OSError: it is no HDF5 file.
     """
     most = 2 * sum(4 * weight.shape.num_elements() for weight in model.weights) + (1 << 20)  # bytes; float64 fits
@@ -44,8 +44,8 @@ def _check_chunks(array: h5py.Dataset, most: int) -> None:
     if size > most:
         raise ValueError("it has a piece that is far too large")
     filters = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
-    if not set(filters) <= {_DEFLATE, *_LENGTH_KEEPING}:
-        raise ValueError("it is packed in another way than by deflate")
+    if not set(filters) <= {_DEFLATE, *_LENGTH_KEEPING} or filters.count(_DEFLATE) > 1:
+        raise ValueError("it is packed in another way than once by deflate")
     pieces = []
     array.id.chunk_iter(pieces.append)
     for piece in pieces if _DEFLATE in filters else ():

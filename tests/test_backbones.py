@@ -174,6 +174,22 @@ def a_piece_that_unpacks_to_more(path):
         packed[0].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(50_000_000)))
 
 
+def packed_twice(path):
+    """What comes of the first unpacking is small, what comes of the second is not."""
+    kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4))
+    with h5py.File(path, "a") as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name) if getattr(item, "chunks", None) else None)
+        del file[names[0]]
+        settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        settings.set_chunk((3, 3, 3, 4))
+        for _ in range(2):
+            settings.set_filter(h5py.h5z.FILTER_DEFLATE, 0, (9,))
+        space = h5py.h5s.create_simple((3, 3, 3, 4))
+        array = h5py.h5d.create(file.id, names[0].encode(), h5py.h5t.IEEE_F32LE, space, settings)
+        array.write_direct_chunk((0, 0, 0, 0), zlib.compress(zlib.compress(bytes(300_000), 9), 9))
+
+
 def packed_in_another_way(path):
     kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4), compression="lzf")
 
@@ -192,7 +208,7 @@ def a_link_to_nowhere(path):
 
 
 LIES = {a_bomb: "large", a_piece_far_larger_than_its_array: "large", a_piece_that_unpacks_to_more: "unpacks"}
-LIES |= {packed_in_another_way: "another way"}
+LIES |= {packed_in_another_way: "another way", packed_twice: "another way"}
 LIES |= dict.fromkeys((numbers_of_another_file, a_link_to_another_file, a_link_to_nowhere), "other files")
 
 
