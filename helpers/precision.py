@@ -14,7 +14,7 @@ import keras
 from helpers.errors import UserError
 
 MEND = 'Call keras.config.set_dtype_policy("mixed_bfloat16") or ("float32"), build the model again'
-UNTAKEN = "all gradients overflowed. The loss's scale was halved at each step, and training goes on with that."
+UNTAKEN = "an optimiser took no step: all its gradients overflowed. Its scale was halved each time; training goes on."
 _EPSILON = {"float16": 2**-10, "bfloat16": 2**-7}  # from 1 to the next number
 
 

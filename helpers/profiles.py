@@ -65,24 +65,26 @@ def output_folder(notebook: str) -> Path:
         UserError: it cannot be written to, and `NB_STOP_UNSAVED` is set, or nor can any other; or its path is none.
     """
     folder = expanded(os.environ.get("NB_OUTPUT_DIR") or CHECKOUT / "build") / notebook
+    mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        return _writable(folder)
     except OSError as error:
         fault = f"Results cannot be written to {folder} ({error.strerror})."
-        mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
-        try:
-            other = None if stops_unsaved() else Path(_passing_folder().name) / notebook
-            if other:
-                other.mkdir(exist_ok=True)
-        except OSError:
-            other = None
-        if other is None:
+        if stops_unsaved():
             raise UserError(f"{fault} {mend}.") from error
-        print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}, or NB_STOP_UNSAVED=1 to stop.")
-        return other
+    try:
+        other = _writable(Path(_passing_folder().name) / notebook)
+    except OSError as error:
+        raise UserError(f"{fault} {mend}.") from error
+    print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}, or NB_STOP_UNSAVED=1 to stop.")
+    return other
+
+
+def _writable(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".writable-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
     return folder
 
 

@@ -170,7 +170,7 @@ class Training:
         line.note = f"epoch {record['epoch']}: " + ", ".join(f"{name} {record[name]:.3f}" for name in shown)
         # In float16 a short epoch may pass while the loss's scale is still too large: the loss would stay flat.
         if any(map(operator.eq, taken, precision.steps_taken(self._optimizers))):
-            print(f"Epoch {record['epoch']} took no step: {precision.UNTAKEN}")
+            print(f"In epoch {record['epoch']} {precision.UNTAKEN}")
         if self.monitor is None or record[self.monitor] < self.best_figure:
             self.best_figure, self._best = record.get(self.monitor, math.inf), values_of(self._weights)
 

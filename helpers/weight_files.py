@@ -46,6 +46,7 @@ def _check_chunks(array: h5py.Dataset, most: int) -> None:
     filters = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
     if not set(filters) <= {_DEFLATE, *_LENGTH_KEEPING} or filters.count(_DEFLATE) > 1:
         raise ValueError("it is packed in another way than once by deflate")
+    size += 4 * filters.count(h5py.h5z.FILTER_FLETCHER32)  # checksums, packed too where they come before deflate
     pieces = []
     array.id.chunk_iter(pieces.append)
     for piece in pieces if _DEFLATE in filters else ():

@@ -166,28 +166,26 @@ def a_piece_far_larger_than_its_array(path):
     kernel_replaced(path, shape=(3, 3, 3, 4), maxshape=(None,) * 4, chunks=(3, 3, 3, 1_000_000), compression="gzip")
 
 
-def a_piece_that_unpacks_to_more(path):
-    kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4), compression="gzip")
+def kernel_packed(path, piece, *filters):
+    """Put an array that is packed by these filters in the place of the first weights, its one piece as it is given."""
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    for number in filters:
+        settings.set_filter(number, 0, (9,) if number == h5py.h5z.FILTER_DEFLATE else ())
+    kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4), dcpl=settings)
     with h5py.File(path, "a") as file:
-        packed = []
-        file.visititems(lambda name, item: packed.append(item) if getattr(item, "compression", None) else None)
-        packed[0].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(50_000_000)))
+        found = []
+        file.visititems(lambda name, item: found.append(item) if getattr(item, "chunks", None) else None)
+        found[0].id.write_direct_chunk((0, 0, 0, 0), piece)
+
+
+def a_piece_that_unpacks_to_more(path):
+    kernel_packed(path, zlib.compress(bytes(50_000_000)), h5py.h5z.FILTER_DEFLATE)
 
 
 def packed_twice(path):
     """What comes of the first unpacking is small, what comes of the second is not."""
-    kernel_replaced(path, shape=(3, 3, 3, 4), chunks=(3, 3, 3, 4))
-    with h5py.File(path, "a") as file:
-        names = []
-        file.visititems(lambda name, item: names.append(name) if getattr(item, "chunks", None) else None)
-        del file[names[0]]
-        settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        settings.set_chunk((3, 3, 3, 4))
-        for _ in range(2):
-            settings.set_filter(h5py.h5z.FILTER_DEFLATE, 0, (9,))
-        space = h5py.h5s.create_simple((3, 3, 3, 4))
-        array = h5py.h5d.create(file.id, names[0].encode(), h5py.h5t.IEEE_F32LE, space, settings)
-        array.write_direct_chunk((0, 0, 0, 0), zlib.compress(zlib.compress(bytes(300_000), 9), 9))
+    piece = zlib.compress(zlib.compress(bytes(300_000), 9), 9)
+    kernel_packed(path, piece, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_DEFLATE)
 
 
 def packed_in_another_way(path):
@@ -212,7 +210,14 @@ LIES |= {packed_in_another_way: "another way", packed_twice: "another way"}
 LIES |= dict.fromkeys((numbers_of_another_file, a_link_to_another_file, a_link_to_nowhere), "other files")
 
 
-@pytest.mark.parametrize("options", [{}, {"shuffle": True, "fletcher32": True}])
+def checked_before_packing():
+    """Settings of a file in which the checksum is packed with the numbers; h5py by itself adds it afterwards."""
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_fletcher32()
+    return {"dcpl": settings}
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "fletcher32": True}, checked_before_packing()])
 def test_weights_that_are_packed_are_read(saved, own_folder, options):
     path = own_folder / "vgg16_notop.weights.h5"
     kernel = np.linspace(-1, 1, 108).reshape(3, 3, 3, 4)

@@ -3,7 +3,8 @@
 import nbformat
 import pytest
 from conftest import ROOT
-from nbclient import NotebookClient
+
+from tools.execute import execute
 
 # How many dreams and paintings differ in smoke. Those of explorers and proofs are not kept, nor is the zoom.
 KEPT = {"02_deep_dream": 11, "03_neural_style_transfer": 21}
@@ -12,7 +13,7 @@ KEPT = {"02_deep_dream": 11, "03_neural_style_transfer": 21}
 def printed(name):
     """Run a notebook and return all that its cells print."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": ROOT / "notebooks"}}).execute()
+    execute(notebook, ROOT / "notebooks")
     return "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
 
 

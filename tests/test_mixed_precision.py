@@ -10,7 +10,8 @@ import os
 import nbformat
 import pytest
 from conftest import ROOT
-from nbclient import NotebookClient
+
+from tools.execute import execute
 
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 RUNS = [(name, "mixed_bfloat16") for name in NOTEBOOKS] + [(name, "mixed_float16") for name in NOTEBOOKS[:3]]
@@ -26,5 +27,5 @@ def test_a_notebook_runs_to_its_end(name, policy, tmp_path, monkeypatch):
     imports = next(place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code")
     notebook.cells.insert(imports + 1, ask)
     notebook.cells.append(tell)  # no cell between has set it back
-    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": ROOT / "notebooks"}}).execute()
+    execute(notebook, ROOT / "notebooks")
     assert notebook.cells[-1].outputs[0].text.strip() == policy.removeprefix("mixed_")

@@ -30,7 +30,7 @@ def test_killed_runs(record_property):
 @pytest.mark.parametrize("profile", os.environ["SOAK_TOGETHER"].split(","))
 def test_together(profile, record_property):
     told = {"01": {"minutes": 3.04, "peak": 2**30}, "02": {"minutes": 5, "peak": 3 * 2**30}}
-    record_property("together", json.dumps({"profile": profile, "notebooks": told}))
+    record_property("together", json.dumps({"profile": profile, "data": "stand-ins", "notebooks": told}))
 
 def test_odd(tmp_path):
     (tmp_path / "large").write_bytes(bytes(1000))
@@ -70,7 +70,7 @@ def test_what_was_done_is_written_whatever_came_of_it_and_nothing_else_is_left(
     left = "see what failed" if status else "results and caches only"
     assert f"| 05 | 29 of 30 | after 20 s | {left} | " in text
     for profile in ("smoke", "quick"):
-        assert f"| {profile} | 01 | 3.0 | 1.00 GB |\n| {profile} | 02 | 5.0 | 3.00 GB |" in text
+        assert f"| {profile} | stand-ins | 01 | 3.0 | 1.00 GB |\n| {profile} | stand-ins | 02 | 5.0 | 3.00 GB |" in text
     assert ("- failure: test_odd" in text) == bool(status)
     assert f"| test_run | 1 {'failure' if status else 'passed'} | 0.0 |" in text
 

@@ -48,7 +48,7 @@ STREAMING = ("pictures on the disk", "s to prepare", "s to train", "peak memory"
 LIMITS = ("notebook", "runs killed", "when", "left behind", "minutes")
 OTHERS = ("other tests", "outcome", "minutes")
 RECORDED = {"kills", "inputs", "streaming", "limits", "together"}
-TOGETHER = ("at the same time", "notebook", "minutes", "peak memory")
+TOGETHER = ("at the same time", "on", "notebook", "minutes", "peak memory")
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "hypothesis")
 
 
@@ -145,8 +145,9 @@ def _limits_row(case: dict) -> tuple:
 
 
 def _together_rows(case: dict) -> Iterator[tuple]:
+    profile, data = case["together"]["profile"], case["together"]["data"]
     for name, told in case["together"]["notebooks"].items():
-        yield case["together"]["profile"], name, f"{told['minutes']:.1f}", _gigabytes(told["peak"])
+        yield profile, data, name, f"{told['minutes']:.1f}", _gigabytes(told["peak"])
 
 
 def _others_rows(cases: list[dict]) -> Iterator[tuple]:
