@@ -33,7 +33,7 @@ EPOCHS = 4
 VAES = "train", "VAE"
 
 
-def characters(folder: Path) -> list[np.ndarray]:
+def characters(folder: Path, every: int = 1) -> list[np.ndarray]:
     """Train notebook 01's character model: one optimiser with a schedule, dropout, the best weights kept."""
     nb = lift(NOTEBOOKS / "01_text_generation.ipynb", "build_character_model", "decaying_rate", "score_characters")
     ids = np.random.default_rng(0).integers(0, 6, 400).astype(np.int32)
@@ -42,12 +42,17 @@ def characters(folder: Path) -> list[np.ndarray]:
     model = nb.build_character_model(6, width=8, embedding_width=4)
     optimizer = keras.optimizers.AdamW(nb.decaying_rate(0.05, 5 * EPOCHS), weight_decay=0.01, clipnorm=1.0)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    Training(model, folder, {"seed": 1}).fit(
+    Training(model, folder, {"seed": 1}, checkpoint_every=every).fit(
         lambda epoch: text.window_batches(ids, length=10, batch_size=6, seed=1, epoch=epoch),
         EPOCHS,
         lambda: {"validation": nb.score_characters(model, contexts, targets)},
     )
     return values_of(model.weights)
+
+
+def seldom(folder: Path) -> list[np.ndarray]:
+    """The same with a checkpoint after every other epoch: a kill costs the epoch before as well."""
+    return characters(folder, every=2)
 
 
 def digits(folder: Path) -> list[np.ndarray]:
@@ -146,7 +151,7 @@ def rounds(folder: Path) -> list[np.ndarray]:
     return [painted.picture, *painted.stages.values()]
 
 
-LOOPS = {loop.__name__: loop for loop in (characters, words, digits, faces, gan, dream, steps, rounds)}
+LOOPS = {loop.__name__: loop for loop in (characters, seldom, words, digits, faces, gan, dream, steps, rounds)}
 
 
 def event(name: str) -> None:
