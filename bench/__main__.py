@@ -17,7 +17,7 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 # isort: split
 import keras
 
-from bench import characters, dream, faces, gan, results, style, vae, words
+from bench import autoencoders, characters, dream, faces, first_edition, gan, results, style, vae, words
 from bench.measure import SMALL, Sizes, machine, matmul_gflops, say, versions
 from bench.report import Measurement, Row, markdown, merged
 from helpers.errors import UserError
@@ -46,12 +46,17 @@ JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "word-speed": words.training_speed,
     "word-loss": repeated(words.training_loss),
     "dream": dream.whole_dream,
+    "dream-first": first_edition.whole_dream,
     "dream-memory": repeated(dream.memory),
     "style-step": style.step,
     "style-optimisers": repeated(style.optimisers),
+    "style-first": repeated(first_edition.painting),
+    "autoencoder": repeated(autoencoders.garments),
+    "vae-first": repeated(autoencoders.digits),
     "vae-training": vae.training,
     "vae-grid": vae.grid,
     "vae-faces": repeated(faces.rebuilding),
+    "gan-first": first_edition.gan_training,
     "gan-training": gan.training,
     "gan-quality": repeated(gan.quality),
 }

@@ -111,7 +111,7 @@ def whole_dream(sizes: Sizes) -> list[Row]:
     weights = backbone.presets.dream["second edition"]
     picture = pictures.load("china", sizes.dream_height).pixels
     results: dict[str, np.ndarray] = {}
-    net = _in_books_range(backbone)
+    net = in_books_range(backbone)
     actions = {
         "recipe": lambda: recipe_dream(net, weights, picture, sizes.dream_steps),
         "ours": lambda: our_dream(backbone, picture, sizes.dream_steps, as_the_book=False),
@@ -151,13 +151,13 @@ def whole_dream(sizes: Sizes) -> list[Row]:
     ]
 
 
-def _in_books_range(backbone: backbones.Backbone) -> keras.Model:
+def in_books_range(backbone: backbones.Backbone, edition: str = "second edition") -> keras.Model:
     """Return the net itself where it takes [-1, 1], as InceptionV3 does, or else behind a layer that converts."""
     if backbone.preprocessing is images.INCEPTION:
         return backbone.model
     entrance = keras.Input((None, None, 3))
     values = keras.layers.Lambda(_from_books_range(backbone))(entrance)
-    names = list(backbone.presets.dream["second edition"])
+    names = list(backbone.presets.dream[edition])
     seen = backbones.features(backbone, names)(values)
     outputs = [keras.layers.Identity(name=name)(seen[name]) for name in names]
     return keras.Model(entrance, outputs)

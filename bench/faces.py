@@ -11,9 +11,9 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from bench.measure import Sizes, say, seconds_per_step, train_for_seconds
+from bench.measure import Sizes, say, train_for_seconds
 from bench.report import Row
-from bench.vae import NOTEBOOK
+from bench.vae import NOTEBOOK, trained
 from helpers import celeba
 from helpers.batches import PictureBatches
 from tools.lift import lift
@@ -88,20 +88,17 @@ def _recipe_trained(pictures: np.ndarray, sizes: Sizes) -> tuple[keras.Model, in
 
 
 def _ours_trained(pictures: np.ndarray, sizes: Sizes) -> tuple[keras.Model, int]:
-    """Train as notebook 04 does, its rate falling over the steps that the seconds allow."""
+    """Train as notebook 04 does."""
     notebook = lift(NOTEBOOK, "VAE", "build_face_encoder", "build_face_decoder", "gaussian")
     batches = PictureBatches(pictures, min(OUR_BATCH, len(pictures)), sizes.seed, flip=True)
 
-    def built(steps: int) -> keras.Model:
+    def built(rate: object) -> keras.Model:
         model = notebook.VAE(notebook.build_face_encoder(), notebook.build_face_decoder(), notebook.gaussian)
-        rate = keras.optimizers.schedules.CosineDecay(0.002, steps, alpha=0.01)  # as the notebook's `train` has it
         model.compile(keras.optimizers.Adam(rate), jit_compile=False)
         model(np.zeros((1, 64, 64, 3), np.float32))
         return model
 
-    steps = max(1, int(sizes.face_seconds / seconds_per_step(built(1_000), batches(0))))
-    model = built(steps)
-    return model, train_for_seconds(model, batches, sizes.face_seconds) * batches.batch_size
+    return trained(built, batches, sizes.face_seconds)
 
 
 def _halved(pictures: np.ndarray) -> np.ndarray:

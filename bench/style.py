@@ -18,15 +18,16 @@ from helpers.descent import Descent
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "03_neural_style_transfer.ipynb"
-EDITION = "second edition"
 
 
-def recipe_objective(network: backbones.Backbone, content: np.ndarray, style: np.ndarray) -> Callable:
+def recipe_objective(
+    network: backbones.Backbone, content: np.ndarray, style: np.ndarray, weights: dict[str, float]
+) -> Callable:
     """Return the book's step: (1, height, width, 3) in the network's range → loss, gradient.
 
-    Chollet, *Deep Learning with Python*, 2nd edition, section 12.3, written afresh: the content, the style and
-    the picture go through the network together, every time; all is summed; and each layer's style is divided by
-    the picture's size and its 3 colours.
+    Chollet, *Deep Learning with Python*, 2nd edition, section 12.3, written afresh, and but for the weights the
+    1st, section 8.3: the content, the style and the picture go through the network together, every time; all is
+    summed; and each layer's style is divided by the picture's size and its 3 colours.
     """
     height, width, _ = content.shape
     extract = keras.Model(network.model.input, {layer.name: layer.output for layer in network.model.layers[1:]})
@@ -43,14 +44,14 @@ def recipe_objective(network: backbones.Backbone, content: np.ndarray, style: np
     def loss_of(picture):
         seen = extract(tf.concat([*still, picture], axis=0))
         deep = seen[network.presets.content]
-        loss = 2.5e-8 * tf.reduce_sum(tf.square(deep[2] - deep[0]))
+        loss = weights["content"] * tf.reduce_sum(tf.square(deep[2] - deep[0]))
         for layer in network.presets.style:
             difference = summed_gram(seen[layer][1]) - summed_gram(seen[layer][2])
-            share = 1e-6 / len(network.presets.style)
+            share = weights["style"] / len(network.presets.style)
             loss += share * tf.reduce_sum(tf.square(difference)) / (4.0 * 3**2 * float(height * width) ** 2)
         down = tf.square(picture[:, :-1, :-1] - picture[:, 1:, :-1])
         right = tf.square(picture[:, :-1, :-1] - picture[:, :-1, 1:])
-        return loss + 1e-6 * variation_unit * tf.reduce_sum(tf.pow(down + right, 1.25))
+        return loss + weights["variation"] * variation_unit * tf.reduce_sum(tf.pow(down + right, 1.25))
 
     @tf.function
     def objective(picture):
@@ -64,7 +65,7 @@ def recipe_objective(network: backbones.Backbone, content: np.ndarray, style: np
 class Task:
     """Photograph, painting and network at one height; the book's loss by the notebook's objective and by the recipe."""
 
-    def __init__(self, height: int) -> None:
+    def __init__(self, height: int, edition: str = "second edition") -> None:
         self.network = backbones.load_first("vgg19", "vgg16")
         self.content = images.fit(pictures.load("china").pixels, height)
         self.style = images.resize(pictures.load("starry_night").pixels, *self.content.shape[:2])
@@ -76,9 +77,9 @@ class Task:
         self.targets = self.notebook.measure_targets(
             features, preprocess, layers, self.content, self.style, self.notebook.books
         )
-        self.weights = self.notebook.PRESETS[EDITION]
+        self.weights = self.notebook.PRESETS[edition]
         self.objective = self.notebook.make_objective(features, preprocess)
-        self.recipe = recipe_objective(self.network, self.content, self.style)
+        self.recipe = recipe_objective(self.network, self.content, self.style, self.weights)
         self.picture = tf.Variable(preprocess(self.content)[None])
 
     def recipe_step(self) -> float:

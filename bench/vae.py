@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, seconds_of
+from bench.measure import (
+    SEED,
+    Sizes,
+    interleaved_rates,
+    matmul_gflops,
+    say,
+    seconds_of,
+    seconds_per_step,
+    train_for_seconds,
+)
 from bench.report import Row, rate_row
 from helpers import image_datasets, latents
 from helpers.batches import PictureBatches
@@ -53,6 +63,23 @@ def arithmetic(model: keras.Model) -> float:
         elif isinstance(layer, keras.layers.Dense):
             total += 2 * np.prod(layer.kernel.shape)
     return float(total)
+
+
+def trained(build: Callable, batches: PictureBatches, seconds: float) -> tuple[keras.Model, int]:
+    """Train as notebook 04's `train` does, the rate falling over the steps that the seconds allow.
+
+    Args:
+        build: a schedule of the rate → a compiled model, built.
+        batches: of pictures.
+        seconds: of training, compiling not counted.
+
+    Returns:
+        The model, and how many pictures it was trained on.
+    """
+    falling = lambda steps: keras.optimizers.schedules.CosineDecay(0.002, steps, alpha=0.01)  # noqa: E731
+    steps = max(1, int(seconds / seconds_per_step(build(falling(1_000)), batches(0))))
+    model = build(falling(steps))
+    return model, train_for_seconds(model, batches, seconds) * batches.batch_size
 
 
 def training(sizes: Sizes) -> list[Row]:

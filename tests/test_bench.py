@@ -14,10 +14,11 @@ import tensorflow as tf
 from conftest import ROOT
 
 import bench.__main__ as command
-from bench import recipes, report, results, words
+from bench import first_edition, recipes, report, results, words
 from bench.__main__ import JOBS
 from bench.measure import SMALL, interleaved_rates, train_for_seconds, warm_up
 from helpers import metrics, text
+from helpers.checkpoints import values_of
 from helpers.errors import UserError
 
 
@@ -87,6 +88,18 @@ def test_word_recipe_leaves_padding_out_of_its_loss(word_model):
     # Its mask is that of the inputs: the place of a review's last word, whose target is padding, counts.
     nats = -np.log(np.take_along_axis(word_model(inputs).numpy(), targets[..., None], axis=-1)[..., 0])
     assert word_model.evaluate(inputs, targets, verbose=0) == pytest.approx(nats[inputs > 0].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("still", ["discriminator", "both"])
+def test_first_editions_gan_trains_one_player_at_a_time(monkeypatch, still):
+    """Keras 3 asks what is to be trained when it traces a step; its first versions asked when a model was compiled."""
+    recipe = first_edition.RecipeGAN()
+    weights = lambda player: [value.tobytes() for value in values_of(player.weights)]  # noqa: E731
+    before = weights(recipe.generator), weights(recipe.discriminator)
+    monkeypatch.setattr(getattr(recipe, still), "train_on_batch", lambda *given: None)
+    recipe.train(np.zeros((2, first_edition.SIDE, first_edition.SIDE, 3), np.float32))
+    is_changed = weights(recipe.generator) != before[0], weights(recipe.discriminator) != before[1]
+    assert is_changed == ((True, False) if still == "discriminator" else (False, True))
 
 
 def test_warming_up_leaves_no_trace():
