@@ -136,12 +136,13 @@ def test_relative_losses_are_1_without_any_activation(see, content, style):
         assert float(scale * nb.style_distance(0 * A, A)) == pytest.approx(1, rel=1e-4)
 
 
-def test_the_books_loss_is_that_of_three_images_at_once(network, see, content, style):
+@pytest.mark.parametrize("edition", ["first edition", "second edition"])
+def test_the_books_loss_is_that_of_three_images_at_once(network, see, content, style, edition):
     """An independent recipe, written from the book's description: same loss, same gradient."""
     measure, objective, _ = see
     same_size = images.resize(style, *content.shape[:2])
-    preset, preprocess = nb.PRESETS["second edition"], network.preprocessing.preprocess
-    recipe, targets = recipe_objective(network, content, same_size), measure(content, same_size, nb.books)
+    preset, preprocess = nb.PRESETS[edition], network.preprocessing.preprocess
+    recipe, targets = recipe_objective(network, content, same_size, preset), measure(content, same_size, nb.books)
     noisy = np.clip(content + random.normal(0, 0.1, content.shape), 0, 1).astype(np.float32)
     unit = float(np.ptp(preprocess(np.array([[[0.0] * 3, [1.0] * 3]], np.float32))[..., 0]))  # of the network's range
     for picture in (
