@@ -12,11 +12,12 @@ INTRODUCTION = """\
 Written by `make bench ARGS=--write` from `results.json`, which it keeps; edit neither by hand. The recipe and ours ran
 in turn, on the same machine and data.
 
-A ratio is the median of the repeats, the least and the largest in brackets; so is a difference. Where a repeat is a
-whole training, each has a seed of its own. The arithmetic limit is what ours would reach, per second, if all of its
-arithmetic ran as fast as a product of two 2,048 x 2,048 matrices (float32) did in that run. It is left out where the
-operations were not counted or the product was not timed. A goal is the least ratio, or what its words say; **missed**
-beside it where the median, or the one run, does not reach it.
+A ratio is the median of the repeats, the least and the largest in brackets; so is a difference. The figures before it
+are medians of their own, so their quotient or difference may be another. Where a repeat is a whole training, each has a
+seed of its own. The arithmetic limit is what ours would reach, per second, if all of its arithmetic ran as fast as a
+product of two 2,048 x 2,048 matrices (float32) did in that run. It is left out where the operations were not counted
+or the product was not timed. A goal is the least ratio, or what its words say; **missed** beside it where the median,
+or the one run, does not reach it.
 """
 # The least ratio; the most of ours; the most of the difference.
 GOAL = re.compile(r"(under |not above |below |)([\d,.]+)( GB|)")
