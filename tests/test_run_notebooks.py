@@ -227,6 +227,20 @@ def test_a_kernel_that_does_not_start_is_reported_and_stops_no_other(write_noteb
     assert re.search(r"02_good .*-\n", table)
 
 
+def test_a_kernel_that_does_not_start_leaves_nothing_that_fails_when_python_ends(write_notebook):
+    path = write_notebook("01_never", "pass")
+    program = f"""
+import contextlib, pathlib, sys
+import nbformat
+from tools.execute import execute
+path = pathlib.Path({str(path)!r})
+with contextlib.suppress(Exception):
+    execute(nbformat.read(path, 4), path.parent, command=[sys.executable, "-c", "1 / 0"])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "atexit" not in ended.stderr
+
+
 def test_names_choose_notebooks(write_notebook, run, tmp_path, capsys):
     paths = [write_notebook(name, "pass") for name in ("01_one", "02_two")]
     assert choose(paths[0].parent, ["02"]) == [paths[1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -99,7 +100,9 @@ def execute(
         on_cell_executed=lambda **_: kernel.sample(),
     )
     # In a thread, because nbclient in the main thread takes Ctrl-C for itself and reports a dead kernel.
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with contextlib.ExitStack() as at_last, ThreadPoolExecutor(max_workers=1) as pool:
+        # nbclient leaves this behind where a kernel does not start, and it fails when Python ends.
+        at_last.callback(atexit.unregister, client._cleanup_kernel)
         running = pool.submit(client.execute, env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})})
         try:
             while not wait([running], timeout=0.5).done:
