@@ -3,7 +3,7 @@
   run [NAMES]     set up once, then run the notebooks (or only those named, e.g. 01) in the quick profile;
                   results and an index page in build/. --profile smoke|quick|full chooses another.
   test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
-  test-oldest     the notebooks with the oldest packages that pyproject.toml allows
+  test-colab      explorers and notebooks with the packages that Colab has; needs Python 3.13 (finds it by itself)
   soak            kill trainings, damage files, train on 200,000 pictures, run all notebooks at once: an hour or
                   two, 5 GB of disk; what it did stands in build/soak.md then
   lab             open JupyterLab on notebooks/
@@ -27,11 +27,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.environment import Environment, SetupError
+from tools.colab import lay_out, make_repository
+from tools.environment import Environment, SetupError, find_python
 
 ROOT = Path(__file__).resolve().parent
 NOTEBOOK_TESTS = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
 GUARD_TEST = "tests/test_network_guard.py"
+COLAB_PYTHON = "3.13"
+# What a notebook shows and moves, from Python: the parts that depend on IPython's and ipywidgets' versions.
+SHOWING = ["explorer*", "*_explorer*", "widgets", "latent_pad", "gan_monitor", "plotting"]
+SHOWING_TESTS = sorted({path for name in SHOWING for path in (ROOT / "tests").glob(f"test_{name}.py")})
 # An upload in a widget is one message, and beyond Tornado's 10 MiB the connection to the kernel breaks.
 LAB_OPTIONS = ['--ServerApp.tornado_settings={"websocket_max_message_size": 268435456}']
 
@@ -84,10 +89,19 @@ def test(rest: list[str]) -> int:
     return run_pytest(environment(files=("default.txt", "test.txt")), rest, ["tests", "notebooks"])
 
 
-def test_oldest(rest: list[str]) -> int:
-    if sys.version_info >= (3, 13):
-        raise SetupError("TensorFlow 2.19 has no build for Python 3.13. Run this target with Python 3.11 or 3.12.")
-    return run_pytest(environment(".venv-oldest", ("oldest.txt", "test.txt")), rest, [GUARD_TEST, "notebooks"])
+def test_colab(rest: list[str]) -> int:
+    maker = find_python(COLAB_PYTHON)
+    if maker is None:
+        raise SetupError(f"test-colab needs Python {COLAB_PYTHON}, as Colab has it, and found none on this machine.")
+    files = ["colab.txt", "test.txt"]
+    python = Environment(ROOT / ".venv-colab", files, maker=maker, version=COLAB_PYTHON, linked=False).ensure()
+    place = ROOT / "build" / "colab"
+    shutil.rmtree(place, ignore_errors=True)
+    notebooks = lay_out(place / "content", rest)
+    variables = testing_variables(dict(os.environ), str(place))
+    variables["GENERATIVE_REPOSITORY"] = make_repository(place / "repository")
+    variables["ROUND_PRODUCTS"] = "1"
+    return hand_over([python, "-m", "pytest", *NOTEBOOK_TESTS, GUARD_TEST, *SHOWING_TESTS, *notebooks], variables)
 
 
 def soak(rest: list[str]) -> int:
@@ -152,7 +166,7 @@ def hand_over(command: list, variables: dict[str, str] | None = None) -> int:
 TARGETS = {
     "run": run,
     "test": test,
-    "test-oldest": test_oldest,
+    "test-colab": test_colab,
     "soak": soak,
     "lab": lab,
     "data": data,

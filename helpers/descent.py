@@ -8,12 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from IPython.display import Image
 
 from helpers.checkpoints import assign, values_of
 from helpers.descent_views import strip
 from helpers.errors import UserError
 from helpers.images import to_uint8
+from helpers.plotting import PictureWithText
 from helpers.progress_line import ProgressLine
 from helpers.resuming import SECONDS, Saved
 
@@ -208,7 +208,7 @@ class Descent:
         y = np.minimum.accumulate(y).tolist() if lowest and y else y
         return [record[over] for record in self.history] if over == "seconds" else list(range(1, len(y) + 1)), y
 
-    def strip(self, count: int, title: str) -> Image:
+    def strip(self, count: int, title: str) -> PictureWithText:
         """Return `count` of the stages, evenly spread, side by side."""
         chosen = [list(self.stages)[i] for i in np.linspace(0, len(self.stages) - 1, count).round().astype(int)]
         pictures = {f"evaluation {number}": self.stages[number] for number in chosen}

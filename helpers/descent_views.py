@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import ipywidgets
 import numpy as np
-from IPython.display import Image, Markdown
+from IPython.display import Markdown
 
 from helpers.images import png_bytes
-from helpers.plotting import contact_sheet, curves, picture, picture_strip
+from helpers.plotting import PictureWithText, contact_sheet, curves, picture, picture_strip
 
 
 class StageSlider:
@@ -38,12 +38,12 @@ def loss_table(rows: Mapping[str, Mapping[str, float]], caption: str) -> Markdow
     return Markdown("\n".join(lines))
 
 
-def strip(pictures: Mapping[str, np.ndarray], title: str, columns: int = 0) -> Image:
+def strip(pictures: Mapping[str, np.ndarray], title: str, columns: int = 0) -> PictureWithText:
     """Return pictures, each under its name, side by side or in rows of `columns`; the text for the blind names them."""
     figure = contact_sheet(dict(pictures), columns, title) if columns else picture_strip(dict(pictures), title)
     return picture(figure, f"{title}. {len(pictures)} pictures: {', '.join(pictures)}")
 
 
-def chart(series: Mapping[str, tuple], xlabel: str, ylabel: str, title: str) -> Image:
+def chart(series: Mapping[str, tuple], xlabel: str, ylabel: str, title: str) -> PictureWithText:
     """Return lines, name → (x, y), on a logarithmic vertical axis."""
     return picture(curves(dict(series), xlabel, ylabel, title, log=True), f"{title}. Lines: {', '.join(series)}")

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 import numpy as np
 from IPython import get_ipython
-from IPython.display import HTML, DisplayHandle, Image, display
+from IPython.display import HTML, DisplayHandle, display
 from matplotlib.figure import Figure
 
 from helpers.errors import UserError
 from helpers.images import png_bytes
 from helpers.latents import tile_grid
-from helpers.plotting import COLOURS, new_figure, picture
+from helpers.plotting import COLOURS, PictureWithText, new_figure, picture
 from helpers.widgets import FITTING
 
 HEALTHY = (0.6, 0.9)  # accuracy of the discriminator; measured in notebook 05
@@ -97,8 +97,8 @@ class GanMonitor:
             adversarial_curves(history),
             f"Losses and verdicts over {last['epoch']} epochs; accuracy at last {last['accuracy']:.2f}",
         )
-        sheet = Image(
-            png_bytes(sheets(snapshots[-1:], self.columns)[0]), format="png", alt="The newest fixed-noise faces"
+        sheet = PictureWithText(
+            png_bytes(sheets(snapshots[-1:], self.columns)[0]), "The newest faces of the same noise"
         )
         contents = [curves, sheet, HTML(f"<p role='alert'>⚠ {html.escape(warning)}</p>" if warning else "")]
         cell = getattr(get_ipython(), "execution_count", None)

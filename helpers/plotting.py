@@ -1,12 +1,13 @@
 """Figures: functions that return one, and never show it; and the one figure that follows a training."""
 
+import base64
 import html
 import io
 from collections.abc import Sequence
 
 import numpy as np
 from IPython import get_ipython
-from IPython.display import HTML, DisplayHandle, Image, display
+from IPython.display import HTML, DisplayHandle, display
 from matplotlib.figure import Figure
 
 # Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008).
@@ -24,11 +25,29 @@ def new_figure(columns: int = 1, width: float = 7.5, height: float = 3.2, **opti
     return figure, axes
 
 
-def picture(figure: Figure, alt: str) -> Image:
+class PictureWithText:
+    """A picture file that a cell shows, with a text for those who cannot see it.
+
+    IPython's own `Image` takes such a text from version 8 on. Colab has version 7.
+    """
+
+    def __init__(self, data: bytes, alt: str, kind: str = "png") -> None:
+        """Keep a file's content (`data`), its text (`alt`), and its `kind`: "png" or "gif"."""
+        self.data, self.alt, self.kind = data, alt, kind
+
+    def __repr__(self) -> str:
+        return f"<picture: {self.alt}>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        mime = f"image/{self.kind}"
+        return {mime: base64.b64encode(self.data).decode()}, {mime: {"alt": self.alt}}
+
+
+def picture(figure: Figure, alt: str) -> PictureWithText:
     """Return a figure as a PNG to display, with a text for those who cannot see it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, facecolor="white")
-    return Image(buffer.getvalue(), format="png", alt=alt)
+    return PictureWithText(buffer.getvalue(), alt)
 
 
 def reweighted_bars(distributions: dict[float, np.ndarray], entropies: dict[float, float]) -> Figure:
@@ -149,7 +168,7 @@ def contact_sheet(pictures: dict[str, np.ndarray], columns: int, title: str) -> 
     return _pictures(figure, axes[: len(pictures)], pictures, title)
 
 
-def show_pictures(pictures: dict[str, np.ndarray], title: str, alt: str, columns: int | None = None) -> Image:
+def show_pictures(pictures: dict[str, np.ndarray], title: str, alt: str, columns: int | None = None) -> PictureWithText:
     """Return `picture_strip`, or `contact_sheet` where `columns` are given, as `picture` does: ready to display."""
     return picture(contact_sheet(pictures, columns, title) if columns else picture_strip(pictures, title), alt)
 

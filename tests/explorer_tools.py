@@ -1,8 +1,10 @@
 """What the tests of explorers share: a decoder that remembers its calls, and eyes for what a page would show."""
 
 import datetime
+import gc
 import io
 
+import ipywidgets
 import numpy as np
 from PIL import Image
 
@@ -58,9 +60,13 @@ def first_two(explorer, name):
 
 def upload(explorer, name, content):
     """Give a file to the explorer as the upload widget does; no content is what emptying the widget sends."""
-    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
-    file["last_modified"] = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    find(explorer, "upload").value = (file,) if content else ()
+    widget, about = find(explorer, "upload"), {"name": name, "type": "", "size": len(content)}
+    about["last_modified"] = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    if isinstance(widget.value, dict):  # ipywidgets 7, as in Colab
+        value = {name: {"metadata": about, "content": content}} if content else {}
+    else:
+        value = ({**about, "content": memoryview(content)},) if content else ()
+    widget.set_trait("value", value)  # read-only for programs in version 7
 
 
 def from_browser(widget, **values):
@@ -96,6 +102,11 @@ class Timer:
 
     def cancel(self):
         self.is_cancelled = True
+
+
+def widgets_alive():
+    """Return how many widgets there are; those in use and those that nobody closed."""
+    return sum(isinstance(thing, ipywidgets.Widget) for thing in gc.get_objects())
 
 
 def alert(explorer):

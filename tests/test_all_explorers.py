@@ -10,8 +10,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from explorer_tools import SECONDS, Decoder, alert, find, walk_through
-from ipywidgets.widgets.widget import _instances
+from explorer_tools import SECONDS, Decoder, alert, find, walk_through, widgets_alive
 
 from helpers import picture_explorer
 from helpers.face_explorer import FaceExplorer
@@ -155,7 +154,7 @@ def test_a_hundred_moves_leave_no_memory_figure_widget_or_thread_behind(model, k
         moved(explorer, control, step)
     model.decoder.calls.clear()
     gc.collect()
-    before = plt.get_fignums(), len(_instances), threading.active_count()
+    before = plt.get_fignums(), widgets_alive(), threading.active_count()
     tracemalloc.start()
     try:
         for step in range(100):
@@ -165,5 +164,5 @@ def test_a_hundred_moves_leave_no_memory_figure_widget_or_thread_behind(model, k
         left, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (plt.get_fignums(), len(_instances), threading.active_count()) == before
+    assert (plt.get_fignums(), widgets_alive(), threading.active_count()) == before
     assert left < 300_000, "bytes"

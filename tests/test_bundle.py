@@ -319,9 +319,9 @@ def test_lost_wheel_is_named_before_anything_is_made(copied, spoil):
 
 
 def test_packages_that_were_not_packed_are_named(copied):
-    (copied / "requirements" / "oldest.txt").write_text("tinytool==0.9.*  # as in Colab\n")
+    (copied / "requirements" / "colab.txt").write_text("tinytool==0.9.*  # as in Colab\n")
     with pytest.raises(SetupError, match=r"this bundle has no tinytool==0.9.\*: it has what .* Make a new one"):
-        Environment(copied / ".venv", ["oldest.txt", "test.txt"], copied).ensure()
+        Environment(copied / ".venv", ["colab.txt", "test.txt"], copied).ensure()
 
 
 def test_wheels_without_their_note_are_refused(copied):

@@ -1,5 +1,7 @@
 """pyproject.toml, environment.yml and what make.py installs agree; the launcher installs once and repairs."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -21,9 +23,10 @@ FILES = [
     "pyproject.toml",
     "environment.yml",
     "requirements/default.txt",
-    "requirements/oldest.txt",
+    "requirements/colab.txt",
     "requirements/test.txt",
 ]
+NOT_IN_COLAB = {"jupyterlab", "latex2mathml"}
 
 
 def read(root: Path, name: str) -> str:
@@ -36,11 +39,11 @@ def requirements(lines) -> dict[str, SpecifierSet]:
     return {requirement.name: requirement.specifier for requirement in parsed}
 
 
-def first_version(pin: SpecifierSet) -> Version:
-    """Return 2.21.0 for ==2.21.*"""
+def newest_version(pin: SpecifierSet) -> Version:
+    """Return 2.21.9999 for ==2.21.*: pip takes the newest one that a range allows."""
     (only,) = pin
     assert only.operator == "==" and only.version.endswith(".*"), f"{pin} pins no minor version"
-    return Version(only.version.replace("*", "0"))
+    return Version(only.version.replace("*", "9999"))
 
 
 def disagreements(root: Path) -> list[str]:
@@ -49,16 +52,15 @@ def disagreements(root: Path) -> list[str]:
     conda = yaml.safe_load(read(root, "environment.yml"))["dependencies"]
     ranges = requirements(project["dependencies"])
     default = requirements(pins([root / "requirements/default.txt"], "tensorflow"))
-    oldest = requirements(pins([root / "requirements/oldest.txt"], "tensorflow"))
+    colab = requirements(pins([root / "requirements/colab.txt"], "tensorflow"))
     test = requirements(pins([root / "requirements/test.txt"], "tensorflow"))
     test_ranges = requirements(project["optional-dependencies"]["test"])
     *_, by_pip = [entry["pip"] for entry in conda if isinstance(entry, dict)]
     faults = compare("default.txt", default, ranges) + compare("test.txt", test, test_ranges)
-    faults += compare("oldest.txt", oldest, ranges)
-    for name in oldest.keys() & ranges.keys():
-        (lower,) = [Version(part.version) for part in ranges[name] if part.operator == ">="]
-        if first_version(oldest[name]).release[:2] != (*lower.release, 0)[:2]:
-            faults.append(f"oldest.txt does not begin where pyproject does: {name}")
+    for name in ranges.keys() - NOT_IN_COLAB:
+        (lower,) = [part.version for part in ranges[name] if part.operator == ">="]
+        if colab.get(name) != SpecifierSet(f"=={lower}"):
+            faults.append(f"pyproject does not begin where colab.txt does: {name}")
     if requirements(line for line in by_pip if line != "-e .") != default:
         faults.append("environment.yml pins something else than default.txt")
     if "-e ." not in by_pip:
@@ -74,7 +76,7 @@ def disagreements(root: Path) -> list[str]:
 def compare(what: str, pinned: dict, ranges: dict) -> list[str]:
     faults = [f"{what} and pyproject name different packages: {name}" for name in pinned.keys() ^ ranges.keys()]
     common = pinned.keys() & ranges.keys()
-    outside = [name for name in common if not ranges[name].contains(first_version(pinned[name]))]
+    outside = [name for name in common if not ranges[name].contains(newest_version(pinned[name]))]
     return faults + [f"{what} pins {name} outside pyproject's range" for name in outside]
 
 
@@ -85,9 +87,9 @@ def test_all_agree():
 @pytest.mark.parametrize(
     ("file", "old", "new", "fault"),
     [
-        ("pyproject.toml", '"pooch>=1.8,<2",', "", "default.txt and pyproject name different packages: pooch"),
-        ("pyproject.toml", "tensorflow>=2.19,<2.22", "tensorflow>=2.19,<2.21", "default.txt pins tensorflow outside"),
-        ("pyproject.toml", "tensorflow>=2.19", "tensorflow>=2.18", "oldest.txt does not begin where pyproject does"),
+        ("pyproject.toml", '"pooch>=1.9.0,<2",', "", "default.txt and pyproject name different packages: pooch"),
+        ("pyproject.toml", "tensorflow>=2.20.0,<2.22", "tensorflow>=2.20.0,<2.21", "default.txt pins tensorflow"),
+        ("pyproject.toml", "tensorflow>=2.20.0", "tensorflow>=2.19", "pyproject does not begin where colab.txt does"),
         ("pyproject.toml", "pytest>=8,<10", "pytest>=8,<9", "test.txt pins pytest outside pyproject's range"),
         ("pyproject.toml", '">=3.11,<3.14"', '">=3.10,<3.14"', "make.py checks for another Python"),
         ("environment.yml", "keras==3.15.*", "keras==3.14.*", "environment.yml pins something else"),
@@ -99,7 +101,8 @@ def test_all_agree():
             "environment.yml asks for another Python, or for more",
         ),
         ("requirements/default.txt", "numpy==2.4.*", "numpy==2.5.*", "default.txt pins numpy outside"),
-        ("requirements/oldest.txt", "keras==3.10.*", "keras==3.11.*", "oldest.txt does not begin where pyproject does"),
+        ("requirements/colab.txt", "keras==3.13.2", "keras==3.13.1", "pyproject does not begin where colab.txt does"),
+        ("requirements/colab.txt", "scipy==1.16.3\n", "", "pyproject does not begin where colab.txt does: scipy"),
         ("requirements/test.txt", "ruff==0.17.*", "", "test.txt and pyproject name different packages: ruff"),
     ],
 )
@@ -112,7 +115,7 @@ def test_disagreement_is_found(tmp_path, file, old, new, fault):
     assert any(found.startswith(fault) for found in disagreements(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["default", "oldest", "test"])
+@pytest.mark.parametrize("name", ["default", "test"])
 def test_every_pin_gives_its_reason(name):
     lines = read(ROOT, f"requirements/{name}.txt").splitlines()
     assert [line for line in lines if line and not line.startswith("#") and not re.search(r"\S\s+# \w", line)] == []
@@ -139,6 +142,41 @@ def test_tensorflow_wheel_fits_the_machine():
 def test_wrong_python_is_refused(version):
     with pytest.raises(SetupError, match=f"this is Python 3.{version[1]}, and the project needs 3.11, 3.12 or 3.13"):
         check_python(version)
+
+
+def test_colab_list_says_its_date_and_origin():
+    begin = read(ROOT, "requirements/colab.txt").split("tensorflow==")[0]
+    assert "19 August 2026" in begin and "googlecolab/backend-info" in begin
+
+
+def test_python_is_found_by_its_version_and_a_shim_that_finds_nothing_is_passed_over(tmp_path, monkeypatch):
+    here = "{}.{}".format(*sys.version_info)
+    assert environment.find_python(here) == sys.executable
+    kept = tmp_path / "versions" / "9.87.3" / "bin" / "python"
+    for path, answer in ((tmp_path / "python9.87", "exit 127"), (kept, f"echo 9.87 {kept}")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{answer}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert environment.find_python("9.87") == str(kept)
+    assert environment.find_python("9.86") is None
+
+
+def test_without_python_for_colab_one_line_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(make, "find_python", lambda version: None)
+    assert make.main(["test-colab"]) == 1
+    assert capsys.readouterr().err.strip().count("\n") == 0
+
+
+def test_an_unlinked_environment_of_another_python(place, monkeypatch):
+    other = Environment(place.root / ".venv-other", ["colab.txt"], place.root, "other-python", "3.99", linked=False)
+    commands = []
+    monkeypatch.setattr(environment, "run_step", lambda what, command, variables=None: commands.append(command))
+    other.folder.mkdir()
+    other.ensure()
+    assert commands[0][:3] == ["other-python", "-m", "venv"] and len(commands) == 2
+    assert "keras==3.13.2" in commands[1] and json.loads(other.stamp.read_text())["python"] == "3.99"
 
 
 def test_missing_venv_module_is_explained(monkeypatch):
@@ -193,7 +231,7 @@ def test_environment_with_more_serves(place):
     with_tests = Environment(place.folder, ["default.txt", "test.txt"], place.root)
     with_tests.ensure()
     assert again(place) == []
-    assert not Environment(place.folder, ["oldest.txt"], place.root).is_ready()
+    assert not Environment(place.folder, ["colab.txt"], place.root).is_ready()
 
 
 @pytest.mark.parametrize(

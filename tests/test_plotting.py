@@ -189,4 +189,4 @@ def test_live_curves_work_without_a_notebook(capsys):
     live = plotting.LiveCurves("nats per word", {})
     live.show(HISTORY[:1])
     live.show(HISTORY)
-    assert capsys.readouterr().out.count("Image") == 1
+    assert capsys.readouterr().out.count("<picture: ") == 1

@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SUPPORTED = ((3, 11), (3, 14))  # from, up to but not including
+THIS_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class SetupError(Exception):
@@ -41,6 +42,29 @@ def check_python(version: tuple = sys.version_info[:2]) -> None:
             f"this Python lacks the module {error.name}, which makes virtual environments. On Debian or Ubuntu: "
             f"`sudo apt install python3.{version[1]}-venv`; elsewhere install Python from python.org."
         ) from error
+
+
+def find_python(version: str) -> str | None:
+    """Return a Python of a version such as "3.13", or None where there is none.
+
+    Looks at this Python, on the PATH, in the Windows launcher, and where pyenv and uv keep their own. Each one is
+    asked for its version: a name on the PATH may be a shim that finds nothing.
+    """
+    home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    kept = [str(path) for path in sorted(home.glob(f"versions/{version}.*/bin/python"), reverse=True)]
+    commands = [[sys.executable], [f"python{version}"], ["python3"], ["py", f"-{version}"], *([path] for path in kept)]
+    if uv := shutil.which("uv"):
+        commands.append([uv, "run", "--no-project", "--offline", "--python", version, "python"])
+    probe = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+    for command in commands:
+        try:
+            answer = subprocess.run([*command, "-c", probe], capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        found, _, path = answer.stdout.strip().partition(" ")
+        if answer.returncode == 0 and found == version:
+            return path
+    return None
 
 
 def has_nvidia_gpu() -> bool:
@@ -76,8 +100,7 @@ def pins(files: list[Path], tensorflow: str) -> list[str]:
 
 def this_system() -> dict[str, str]:
     """Return what the wheels of a bundle are tied to: Python's minor version, operating system and processor."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return {"python": version, "system": platform.system(), "machine": platform.machine()}
+    return {"python": THIS_VERSION, "system": platform.system(), "machine": platform.machine()}
 
 
 def read_bundle(wheels: Path) -> dict:
@@ -123,10 +146,21 @@ def without_pip_settings() -> dict[str, str]:
 
 
 class Environment:
-    """A virtual environment in `folder` holding the packages that `files` (in requirements/) name."""
+    """A virtual environment in `folder` holding the packages that `files` (in requirements/) name.
 
-    def __init__(self, folder: Path, files: list[str], root: Path = ROOT):
-        self.folder, self.root = folder, root
+    A Python at the path `maker`, of `version`, makes it. The project itself is installed too if it is `linked`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        files: list[str],
+        root: Path = ROOT,
+        maker: str = sys.executable,
+        version: str = THIS_VERSION,
+        linked: bool = True,
+    ):
+        self.folder, self.root, self.maker, self.version, self.linked = folder, root, maker, version, linked
         self.files = [root / "requirements" / name for name in files]
         self.python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         self.stamp = folder / "installed.json"  # what an install that came to its end put here
@@ -141,7 +175,7 @@ class Environment:
         tensorflow = tensorflow_package(platform.system(), platform.machine(), gpu)
         project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         return {
-            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+            "python": self.version,
             "tensorflow": tensorflow,
             "packages": pins(self.files, tensorflow),
             "project": project,
@@ -175,14 +209,15 @@ class Environment:
         print(f"Setting up {self.folder}", flush=True)
         if self._must_be_made(wanted):
             print("  (this once; about two minutes and 2 GB)", flush=True)
-            run_step("making the virtual environment", [sys.executable, "-m", "venv", "--clear", str(self.folder)])
+            run_step("making the virtual environment", [self.maker, "-m", "venv", "--clear", str(self.folder)])
         self.stamp.unlink(missing_ok=True)
         self.begun.touch()
         pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", *options]
         what = f"installing {len(wanted['packages'])} packages and what they need"
         try:
             run_step(what, [*pip, *wanted["packages"]], variables)
-            run_step("linking the project's helpers", [*pip, "--no-deps", "--editable", str(self.root)], variables)
+            if self.linked:
+                run_step("linking the project's helpers", [*pip, "--no-deps", "--editable", str(self.root)], variables)
         except SetupError:
             self.begun.unlink()  # pip gave up in order, so what is there is whole
             raise

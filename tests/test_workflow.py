@@ -1,0 +1,60 @@
+"""GitHub accepts the workflow, its jobs call targets that make.py has, and only one of them may write."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import make
+
+WORKFLOW = Path(__file__).resolve().parents[1] / ".github/workflows/tests.yml"
+TEXT = WORKFLOW.read_text(encoding="utf-8")
+JOBS = yaml.safe_load(TEXT)["jobs"]
+GITHUB = "vendor.github-workflows"
+TIMEOUTS = "custom.github-workflows-require-timeout"  # a job without one may hang for six hours
+
+
+def validate(path: Path, schema: str) -> subprocess.CompletedProcess:
+    """Compare a workflow with a schema that check-jsonschema brings along, so nothing is downloaded."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("schema", [GITHUB, TIMEOUTS])
+def test_workflow_fits_the_schema(schema):
+    answer = validate(WORKFLOW, schema)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("schema", "old", "new", "complaint"),
+    [
+        (GITHUB, "runs-on:", "runs_on:", "'runs-on' is a required property"),
+        (GITHUB, "contents: read", "contents: reed", "'reed' is not one of"),
+        (TIMEOUTS, "timeout-minutes:", "# timeout-minutes:", "'timeout-minutes' is a required property"),
+    ],
+)
+def test_mistake_is_found(tmp_path, schema, old, new, complaint):
+    assert old in TEXT
+    broken = tmp_path / "broken.yml"
+    broken.write_text(TEXT.replace(old, new), encoding="utf-8")
+    answer = validate(broken, schema)
+    assert answer.returncode == 1 and complaint in answer.stdout
+
+
+def test_jobs_call_targets_of_make():
+    commands = [step.get("run", "") for job in JOBS.values() for step in job["steps"]]
+    called = re.findall(r"\bmake ([\w-]+)", "\n".join(commands))
+    assert called and set(called) <= make.TARGETS.keys()
+
+
+def test_first_and_last_python_are_tried():
+    assert {"3.11", "3.13"} <= set(JOBS["tests"]["strategy"]["matrix"]["python"])
+
+
+def test_only_pages_may_write():
+    assert yaml.safe_load(TEXT)["permissions"] == {"contents": "read"}
+    assert [name for name, job in JOBS.items() if "permissions" in job] == ["pages"]
