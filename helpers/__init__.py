@@ -8,6 +8,17 @@ is taken as it is needed instead of all at once.
 import os
 import sys
 
+
+def check_python(version: tuple[int, int]) -> None:
+    """Raise RuntimeError for a Python, such as `(3, 10)`, for which the project's packages have no builds."""
+    if not (3, 11) <= version < (3, 14):
+        raise RuntimeError(
+            f"this kernel runs Python {version[0]}.{version[1]}, and the notebooks need 3.11, 3.12 or 3.13. "
+            "Choose another kernel, or make one with `python3.12 make.py lab` in the project's folder."
+        )
+
+
+check_python(sys.version_info[:2])
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

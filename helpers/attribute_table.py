@@ -43,22 +43,22 @@ class AttributeTable:
 def read_table(path: Path) -> AttributeTable:
     """Read a table laid out as CelebA's: the number of pictures, the attributes' names, then a row a picture.
 
-    It is UTF-8, with or without a byte order mark; columns are set apart by blanks, and lines end in any way.
+    It is UTF-8, with or without a byte order mark; columns are set apart by blanks, and lines end in any way. A .csv
+    is laid out as Kaggle's copy: columns are set apart by commas, image_id stands before the names of the attributes,
+    and there is no number of pictures.
 
     Raises:
         UserError: there is no such file, or it is damaged: a row is cut off or has other values than -1 and 1, a
             picture has two rows, or there are fewer or more rows than the first line says.
     """
     lines = _lines(path)
-    # A number of more than 4,300 digits is none to Python; nine are enough for all the pictures there are.
-    if len(lines) < 3 or not re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[0]) or not lines[1].split():
-        raise UserError(f"{path} does not begin with a count of pictures and a line of attributes. Get it again.")
-    columns, rows = lines[1].split(), {}
-    if 2 * len(columns) * (len(lines) - 2) > sum(map(len, lines)):  # a value takes a blank and a digit at least
+    head, count, columns = _head(path, lines)
+    comma = "," if path.suffix == ".csv" else None
+    if 2 * len(columns) * (len(lines) - head) > sum(map(len, lines)):  # a value takes a blank and a digit at least
         raise UserError(f"{path} is too short for rows of {len(columns):,} attributes each. Get it again.")
-    values = np.empty((len(lines) - 2, len(columns)), np.int8)
-    for number, line in enumerate(lines[2:], 3):
-        name, *signs = line.split() or [""]
+    rows, values = {}, np.empty((len(lines) - head, len(columns)), np.int8)
+    for number, line in enumerate(lines[head:], head + 1):
+        name, *signs = line.split(comma) or [""]
         if len(signs) != len(columns) or not {"1", "-1"}.issuperset(signs):
             raise UserError(
                 f"{path}, line {number:,}, is no name of a picture and {len(columns)} times 1 or -1: "
@@ -66,11 +66,23 @@ def read_table(path: Path) -> AttributeTable:
             )
         if name in rows:
             raise UserError(f"{path}, line {number:,}, is a second row for {name}. Get it again.")
-        values[number - 3] = [1 if sign == "1" else -1 for sign in signs]
-        rows[name] = number - 3
-    if len(rows) != int(lines[0]):
-        raise UserError(f"{path}, line 1, says {int(lines[0]):,} pictures; {len(rows):,} rows follow. Get it again.")
+        values[len(rows)] = [1 if sign == "1" else -1 for sign in signs]
+        rows[name] = len(rows)
+    if len(rows) != count:
+        raise UserError(f"{path}, line 1, says {count:,} pictures; {len(rows):,} rows follow. Get it again.")
     return AttributeTable(path, columns, rows, values)
+
+
+def _head(path: Path, lines: list[str]) -> tuple[int, int, list[str]]:
+    """Return how many lines stand before the rows, how many rows there have to be, and the attributes' names."""
+    if path.suffix == ".csv":
+        if len(lines) > 1 and lines[0].startswith("image_id,"):
+            return 1, len(lines) - 1, lines[0].split(",")[1:]
+        raise UserError(f"{path} does not begin with image_id and a line of attributes. Get it again.")
+    # A number of more than 4,300 digits is none to Python; nine are enough for all the pictures there are.
+    if len(lines) > 2 and re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[0]) and lines[1].split():
+        return 2, int(lines[0]), lines[1].split()
+    raise UserError(f"{path} does not begin with a count of pictures and a line of attributes. Get it again.")
 
 
 def _lines(path: Path) -> list[str]:

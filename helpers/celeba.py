@@ -21,12 +21,13 @@ from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
 
 PICTURES = "img_align_celeba"
-TABLE = "list_attr_celeba.txt"
+TABLE, KAGGLE_TABLE = "list_attr_celeba.txt", "list_attr_celeba.csv"
 WIDTH, HEIGHT = 178, 218  # pixels of an official picture; others of this shape serve, whatever their size
 # Of HEIGHT, as Karras et al. (2018, "Progressive growing of GANs") cut CelebA. Eyes are at about 112, mouths at 152.
 CENTRE_ROW = 121
 OFFICIAL_COUNT, OFFICIAL_TRAIN, OFFICIAL_TEST = 202_599, 162_770, 182_638  # pictures; last of train, first of test
 LARGEST_TEST = 20_000
+KINDS = {"auto": "auto", "photographs": "real", "drawn": "standin"}  # as a reader asks for faces, and as NB_DATA does
 LARGEST_WIDTH = 10 * WIDTH  # pixels of a picture; decoding one takes 50 MB then
 BROKEN_ONE_IN = 10  # a copy with more broken pictures than one in so many is refused
 STANDIN_FACES = {"train": 4_500, "test": 1_000}  # at most: drawn by a few rules, more of them teach nothing new
@@ -76,13 +77,19 @@ class Faces:
 
 
 def load_faces(
-    train_limit: int | None = None, test_limit: int | None = None, size: int = 64, crop: float = 148 / 178
+    train_limit: int | None = None,
+    test_limit: int | None = None,
+    size: int = 64,
+    crop: float = 148 / 178,
+    wanted: str = "auto",
 ) -> Faces:
     """Load CelebA's aligned faces, each a square cut out around the face; only as many as wanted are read.
 
     With all 202,599 pictures present the split is the official one: training up to 162,770, test from 182,638
     (what lies between is CelebA's validation set, not used here). Of a smaller copy the last tenth by file
     number (at least one picture, at most 20,000) is the test set; the same person may then be in both.
+
+    The copy on Kaggle is read as well: there the table has commas, and the pictures lie one folder deeper.
 
     Args:
         train_limit: the most training pictures wanted (the first by file number); None for all of them, which
@@ -92,6 +99,8 @@ def load_faces(
         crop: side of the square that is cut out, as a share of the picture's width, above 0 and at most 1. Its
             centre is in the middle from left to right and at 121/218 of the height. It is resized to `size`,
             smoothly (bilinear, antialiased when shrinking), never squashed.
+        wanted: "photographs" for CelebA or an error, "drawn" for the stand-in, "auto" for CelebA where it is found.
+            The environment variable `NB_DATA` wins over it.
 
     Returns:
         The faces, in the order of their file numbers. Broken pictures are left out, and one printed line names
@@ -103,11 +112,16 @@ def load_faces(
             or `NB_DATA=real` and there are none.
     """
     _check_arguments(train_limit, test_limit, size, crop)
-    lookup = sources.find("celeba")
+    if wanted not in KINDS:
+        raise UserError(f"faces={wanted!r} is unknown. Set it to one of {', '.join(KINDS)}.")
+    lookup = sources.find("celeba", KINDS[wanted])
     if not lookup.paths:
         return _standin_faces(train_limit, test_limit, size, lookup.note)
     pictures = lookup.paths[0]
-    table = read_table(pictures.parent / TABLE)
+    tables = [pictures.parent / name for name in (TABLE, KAGGLE_TABLE)]
+    table = read_table(next((path for path in tables if path.exists()), tables[0]))
+    if (pictures / PICTURES).is_dir():
+        pictures = pictures / PICTURES
     with _folder_reader(pictures) if pictures.is_dir() else _archive_reader(pictures) as (names, read):
         table.check_has(names, pictures)
         train, test = _split(names, pictures)

@@ -39,6 +39,7 @@ class Descent:
         history: a record for each evaluation: `seconds`, `total` and the other losses, as numbers.
         stages: evaluation → picture in [0, 1], rounded to 256 values, some `keep` of them from first to last.
         is_complete: False once something has ended it early.
+        message: why the optimiser stopped, in its own words; the loop around it sets it.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Descent:
         self.history: list[dict[str, float]] = []
         self.stages: dict[int, np.ndarray] = {}
         self.is_complete = True
+        self.message = "interrupted"
         self._every = max(1, evaluations // keep)
         self._round, self._begun, self._was_done = 0, 0, False
         # What `steps` has at hand after a whole step (None without it), and at which evaluation; one store, so that
@@ -197,6 +199,8 @@ class Descent:
         self._kept = rest[len(numbers) :] or None, len(self.history)
         self._round, self._begun, self._was_done = state["round"], state["begun"], state["is_done"]
         way = "where it was" if self._kept[0] else "the best picture; the optimiser learns the curvature anew"
+        if self._was_done:
+            self.message = "not run again, the picture was finished before"
         rest = "there is nothing left to do" if self._was_done else f"going on from {way}"
         self._saved.tell(f"{len(self.history)} evaluations of {self.name} ({self.history[-1]['seconds']:.0f} s)", rest)
 

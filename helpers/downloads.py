@@ -67,17 +67,21 @@ def download(url: str, path: Path, *, size: int, sha256: str, patience: float = 
     _retrieve(url, path, sha256 or None, lambda temporary: _receive(url, temporary, size, patience, pace))
 
 
-def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE, pace: Pace = PACE) -> None:
-    """Download a file that the reader named to `path`; it gets that name when the server says that it was all.
+def fetch(
+    url: str, path: Path, *, most: int, is_known: bool = False, patience: float = PATIENCE, pace: Pace = PACE
+) -> None:
+    """Download a file of unknown size to `path`; it gets that name when the server says that it was all.
 
     Whether it is cannot be told where the server gives no length and the connection ends: a loader has to find out.
 
-    An address that cannot be reached may be a slip of the pen, so no other download is given up for it.
+    An address of the reader's that cannot be reached may be a slip of the pen, so no other download is given up for
+    it. One that `is_known` to the project is treated as in `download`.
 
     Args:
         url: where the file is.
         path: what it shall be called; its folder is made if need be. A file that is there already is kept.
         most: the most bytes accepted.
+        is_known: whether the address stands in the manifest.
         patience: seconds to wait for the server's answer, and for every further piece of the file.
         pace: how fast the pieces must come.
 
@@ -85,8 +89,10 @@ def fetch(url: str, path: Path, *, most: int, patience: float = PATIENCE, pace: 
         DownloadError: `NB_OFFLINE` forbids it, the address is none or cannot be reached, the server refuses,
             the transfer is cut, stalls or drips, or there are more than `most` bytes.
     """
+    if is_known and _offline_because:
+        raise DownloadError(_offline_because)
     if not path.exists():
-        _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, pace, most=most))
+        _retrieve(url, path, None, lambda temporary: _receive(url, temporary, None, patience, pace, most, is_known))
 
 
 def _retrieve(url: str, path: Path, known_hash: str | None, receive: Callable[[Path], None]) -> None:
@@ -132,7 +138,9 @@ def _receiving_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _receive(url: str, temporary: Path, size: int | None, patience: float, pace: Pace, most: int = 0) -> None:
+def _receive(
+    url: str, temporary: Path, size: int | None, patience: float, pace: Pace, most: int = 0, is_known: bool = True
+) -> None:
     """Stream `url` into `temporary`, with a progress bar.
 
     Raises DownloadError unless exactly `size` bytes came or, where the size is not known, at most `most`.
@@ -142,7 +150,7 @@ def _receive(url: str, temporary: Path, size: int | None, patience: float, pace:
     from urllib3.exceptions import HTTPError  # what reading raises: requests sees to the answer, this to the body
 
     name = urlsplit(url).path.rsplit("/", 1)[-1]
-    response = _connect(url, patience, concerns_all=size is not None)
+    response = _connect(url, patience, concerns_all=is_known)
     most = size or most
     received = 0
     try:

@@ -10,6 +10,8 @@ from IPython import get_ipython
 from IPython.display import HTML, DisplayHandle, display
 from matplotlib.figure import Figure
 
+from helpers import images
+
 # Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*"
@@ -48,6 +50,11 @@ def picture(figure: Figure, alt: str) -> PictureWithText:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, facecolor="white")
     return PictureWithText(buffer.getvalue(), alt)
+
+
+def animation(frames: Sequence[np.ndarray], seconds: float, alt: str) -> PictureWithText:
+    """Return pictures of one size, each shown for `seconds`, as a GIF to display, with a text."""
+    return PictureWithText(images.animation(frames, seconds), alt, "gif")
 
 
 def reweighted_bars(distributions: dict[float, np.ndarray], entropies: dict[float, float]) -> Figure:

@@ -1,46 +1,99 @@
-"""Budgets for a run (smoke, quick, full) and the folder that its results go to."""
+"""Budgets for a run (smoke, quick, full), the minutes they take, and the folder that its results go to."""
 
 import os
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+from helpers import graphics
 from helpers.errors import UserError
 
 PROFILES = ("smoke", "quick", "full")
 CHECKOUT = Path(__file__).resolve().parents[1]
+DRIVE = Path("/content/drive")  # where Colab mounts Google Drive
+# Minutes of a whole notebook on real data, as measured: (smoke, quick, full) on 2 CPU cores ...
+CPU_MINUTES = {
+    "01_text_generation": (0.9, 5.1, 60),
+    "02_deep_dream": (0.5, 2.8, 8),
+    "03_neural_style_transfer": (0.6, 5.2, 66),
+    "04_variational_autoencoder": (1.7, 5.4, 100),
+    "05_dcgan": (1.2, 5.5, 53),
+}
+# ... and the full profile on a GPU. A GPU that is not here, or a notebook, was not measured to the end.
+GPU_MINUTES = {("NVIDIA H200", "02_deep_dream"): 4.6}
+PATIENCE = 10  # minutes that "auto" may choose
+# GB that a notebook's process held at most, in the quick profile on a CPU. The data are part of it.
+MEMORY = {
+    "01_text_generation": 1.9,
+    "02_deep_dream": 1.6,
+    "03_neural_style_transfer": 1.2,
+    "04_variational_autoencoder": 2.5,
+    "05_dcgan": 1.9,
+}
 
 
-def choose_profile(*, smoke: dict, quick: dict, full: dict) -> SimpleNamespace:
-    """Return one of three budgets, its values as attributes and its `name` beside them.
+def choose_profile(notebook: str, profile: str = "auto", **budgets: tuple) -> SimpleNamespace:
+    """Print what a notebook will do and how long that takes; return the budgets of one profile as attributes.
 
-    `NB_PROFILE` names the profile; without it the choice is `full` where TensorFlow sees a GPU and
-    `quick` elsewhere. Only budgets belong here (epochs, steps, examples, image size): what the
-    model *is* stays the same in all three.
+    Args:
+        notebook: its file name without ending, such as "02_deep_dream".
+        profile: "smoke", "quick" or "full"; "auto" for `full` on a GPU that was measured to do it within 10 minutes,
+            and for `quick` elsewhere. The environment variable `NB_PROFILE` wins over it.
+        budgets: what differs between the profiles (epochs, steps, examples, image size), each as a row
+            `(smoke, quick, full)`. What the model *is* stays the same in all three.
+
+    Returns:
+        The values of one column by their names, and the profile's `name`.
 
     Raises:
-        UserError: `NB_PROFILE` is no profile, or the three do not have the same keys.
+        UserError: there is no such profile; a row has not three values; or the project's folder was moved after
+            this kernel had imported `helpers`.
     """
-    budgets = {"smoke": smoke, "quick": quick, "full": full}
-    for name, budget in budgets.items():
-        if unequal := set(budget) ^ set(full):
-            raise UserError(
-                f"the profiles differ in their keys: {sorted(unequal)} stand in only one of '{name}' and 'full'. "
-                "Give all three the same keys."
-            )
-    name = os.environ.get("NB_PROFILE", "").strip()
-    reason = "NB_PROFILE"
-    if not name:
-        gpus = _count_gpus()
-        name, reason = ("full", f"{gpus} GPU") if gpus else ("quick", "no GPU")
-    if name not in budgets:
-        raise UserError(f"NB_PROFILE={name!r} is not a profile. Set it to one of {', '.join(PROFILES)}, or unset it.")
+    if not CHECKOUT.is_dir():
+        raise UserError(f"the project's folder is no longer at {CHECKOUT}. Restart the kernel and run the first cell.")
+    for key, row in budgets.items():
+        if not isinstance(row, tuple) or len(row) != len(PROFILES):
+            raise UserError(f"{key}={row!r} is no row of budgets. Give three values: ({', '.join(PROFILES)}).")
+    report = graphics.read_report()
+    trouble = graphics.trouble(report, MEMORY.get(notebook, 0.0))
+    name, reason = _chosen(notebook, profile, "" if trouble or not report.seen else report.seen[0])
+    run = SimpleNamespace(name=name, **{key: row[PROFILES.index(name)] for key, row in budgets.items()})
     values = ", ".join(
-        f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in budgets[name].items()
+        f"{key.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{key.replace('_', ' ')} {value}"
+        for key, value in list(vars(run).items())[1:]
     )
-    print(f"Profile {name} ({reason}): {values}")
-    return SimpleNamespace(name=name, **budgets[name])
+    print(f"Profile {name} ({reason}): {values}.")
+    print(_duration(notebook, name, report.seen[0] if report.seen else ""))
+    if trouble:
+        print(trouble)
+    return run
+
+
+def _chosen(notebook: str, profile: str, gpu: str) -> tuple[str, str]:
+    """Return the profile's name and why it is that; `gpu` is the name of the one that can be used, or ""."""
+    variable = os.environ.get("NB_PROFILE", "").strip()
+    name, origin = (variable, "NB_PROFILE") if variable else (profile, "profile")
+    if name in PROFILES:
+        return name, "NB_PROFILE" if variable else "as set above"
+    if name != "auto":
+        raise UserError(f"{origin}={name!r} is not a profile. Set it to one of auto, {', '.join(PROFILES)}.")
+    if not gpu:
+        return "quick", "auto: no GPU in use"
+    is_quick = GPU_MINUTES.get((gpu, notebook), PATIENCE + 1) <= PATIENCE
+    return ("full", f"auto: {gpu}") if is_quick else ("quick", f"auto: the full profile was not measured on {gpu}")
+
+
+def _duration(notebook: str, name: str, gpu: str) -> str:
+    """Return how long a notebook takes, in a sentence that says on which machine that was measured."""
+    if notebook not in CPU_MINUTES:
+        return "How long that takes was not measured."
+    if gpu and name == "full" and (gpu, notebook) in GPU_MINUTES:
+        return f"The whole notebook took {GPU_MINUTES[gpu, notebook]:g} minutes on an {gpu}."
+    minutes = CPU_MINUTES[notebook][PROFILES.index(name)]
+    here = f"a {gpu}, for which no time was measured" if gpu else f"{os.cpu_count()} CPU cores"
+    return f"The whole notebook took {minutes:g} minutes on 2 CPU cores with real data. This machine has {here}."
 
 
 def expanded(path: Path | str) -> Path:
@@ -55,16 +108,17 @@ def expanded(path: Path | str) -> Path:
         raise UserError(f"{path} leads to no folder ({error}). Write it without ~.") from error
 
 
-def output_folder(notebook: str) -> Path:
+def output_folder(notebook: str, save_to_drive: bool = False) -> Path:
     """Return the folder for a notebook's checkpoints and results, made if it is not there.
 
-    It lies in `NB_OUTPUT_DIR` (in Colab a mounted Drive, say) or else in `build/` of the checkout. If it cannot be
-    made or written to, a line says so, and it is another one, which is gone when the kernel ends.
+    It lies in `NB_OUTPUT_DIR`, or else in the Google Drive that is mounted here if `save_to_drive` (in Colab only), or
+    else in `build/` of the checkout. If it cannot be made or written to, a line says so, and it is another one, which
+    is gone when the kernel ends.
 
     Raises:
         UserError: it cannot be written to, and `NB_STOP_UNSAVED` is set, or nor can any other; or its path is none.
     """
-    folder = expanded(os.environ.get("NB_OUTPUT_DIR") or CHECKOUT / "build") / notebook
+    folder = expanded(os.environ.get("NB_OUTPUT_DIR") or _results(save_to_drive)) / notebook
     mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
     try:
         return _writable(folder)
@@ -78,6 +132,15 @@ def output_folder(notebook: str) -> Path:
         raise UserError(f"{fault} {mend}.") from error
     print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}, or NB_STOP_UNSAVED=1 to stop.")
     return other
+
+
+def _results(save_to_drive: bool) -> Path:
+    if not save_to_drive:
+        return CHECKOUT / "build"
+    if "google.colab" not in sys.modules:  # Colab's kernels import that at their start
+        raise UserError("save_to_drive is for Colab. Elsewhere set NB_OUTPUT_DIR to the folder for results.")
+    sys.modules["google.colab"].drive.mount(str(DRIVE))
+    return DRIVE / "MyDrive" / "generative-notebooks-results"
 
 
 def _writable(folder: Path) -> Path:
@@ -96,9 +159,3 @@ def _passing_folder() -> tempfile.TemporaryDirectory:
 def stops_unsaved() -> bool:
     """Say whether long work is to stop where nothing can be saved (`NB_STOP_UNSAVED=1`), not to go on without."""
     return os.environ.get("NB_STOP_UNSAVED", "").strip() not in ("", "0")
-
-
-def _count_gpus() -> int:
-    import tensorflow as tf
-
-    return len(tf.config.list_physical_devices("GPU"))

@@ -5,6 +5,7 @@
 
 import os
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,13 +18,16 @@ from helpers.profiles import CHECKOUT, expanded
 
 MODES = ("auto", "real", "standin")
 LARGEST_DOWNLOAD = 100_000_000  # bytes; what is larger is left to the reader's own decision
+LARGEST_PICTURE = 20_000_000  # bytes of a picture whose size is not known before
+PICTURE_SIDES = (32, 10_000)  # pixels of its sides, least and most: helpers/images.py takes these
 
 
 @dataclass(frozen=True)
 class RemoteFile:
     """One official file: its name, address, size in bytes, and hash in hexadecimal ("" where none is published).
 
-    `md5` is given where that is all its makers publish.
+    `md5` is given where that is all its makers publish. `bytes` is 0 where the size is not known; only a picture
+    may be without.
     """
 
     name: str
@@ -54,7 +58,7 @@ class Entry:
 
     @property
     def bytes(self) -> int:
-        """Size of all files together."""
+        """Size of all files together, 0 where it is not known."""
         return sum(file.bytes for file in self.files)
 
     @property
@@ -97,23 +101,24 @@ def manifest() -> dict[str, Entry]:
     }
 
 
-def data_mode() -> str:
-    """Return what `NB_DATA` asks for: "auto" (the default), "real" or "standin".
+def data_mode(default: str = "auto") -> str:
+    """Return what `NB_DATA` asks for, or else `default`: "auto", "real" or "standin".
 
     Raises:
         UserError: `NB_DATA` is none of the three.
     """
-    mode = os.environ.get("NB_DATA", "").strip() or "auto"
+    mode = os.environ.get("NB_DATA", "").strip() or default
     if mode not in MODES:
         raise UserError(f"NB_DATA={mode!r} is unknown. Set it to one of {', '.join(MODES)}, or unset it.")
     return mode
 
 
-def find(key: str) -> Lookup:
+def find(key: str, mode: str = "auto") -> Lookup:
     """Look for a data set: local copy first, then (if it is small) a download.
 
     Args:
         key: a data set of the manifest, such as "imdb".
+        mode: "auto", "real" or "standin"; the environment variable `NB_DATA` wins over it.
 
     Returns:
         The paths of its files, in the manifest's order (or the path of one of the names that serve in
@@ -124,9 +129,10 @@ def find(key: str) -> Lookup:
             `NB_DATA=real` and the files cannot be had.
     """
     entry = _entry(key)
-    mode = data_mode()
+    by_variable, mode = bool(os.environ.get("NB_DATA", "").strip()), data_mode(mode)
+    asked, way_out = (f"NB_DATA={mode}", "set NB_DATA=auto") if by_variable else ("the setting", "choose auto there")
     if mode == "standin":
-        return Lookup((), "NB_DATA=standin asks for it")
+        return Lookup((), f"{asked} asks for it")
     local = _find_local(entry)
     if local:
         return Lookup(local, f"local copy {local[0]}")
@@ -135,8 +141,8 @@ def find(key: str) -> Lookup:
         looked = ", ".join(str(folder) for folder in _folders_of(entry))
         names, verb = _listed(file.name for file in entry.files), "is" if len(entry.files) == 1 else "are"
         raise UserError(
-            f"{names} ({entry.title}) {verb} missing, and NB_DATA=real allows no stand-in. Looked for in {looked}; "
-            f"download: {lookup.note}. To get it by hand, {entry.by_hand}. Or set NB_DATA=auto."
+            f"{names} ({entry.title}) {verb} missing, and {asked} allows no stand-in. Looked for in {looked}; "
+            f"download: {lookup.note}. To get it by hand, {entry.by_hand}. Or {way_out}."
         )
     return lookup
 
@@ -190,6 +196,8 @@ def _listed(names: Iterable[str]) -> str:
 
 def _size(count: int) -> str:
     """Return a number of bytes for people: kB below a megabyte, and tenths of one below a hundred."""
+    if not count:
+        return "size unknown"
     if count < 1e6:
         return f"{max(1, round(count / 1e3)):,} kB"
     return f"{count / 1e6:,.{1 if count < 1e8 else 0}f} MB"
@@ -217,15 +225,53 @@ def _download(entry: Entry) -> Lookup:
     try:
         for file in entry.files:
             path = folder / file.name
-            if not path.exists():
+            if not path.exists() and file.bytes:
                 downloads.download(file.url, path, size=file.bytes, sha256=file.known_hash)
+            elif not path.exists():
+                _download_picture(file, path)
             paths.append(path)
     except downloads.DownloadError as error:
         return Lookup((), str(error))
+    if not entry.bytes:
+        return Lookup(tuple(paths), f"downloaded to {paths[0]}, unverified (no official size or hash)")
     verified = all(file.known_hash for file in entry.files)
     kind = "SHA-256" if all(file.sha256 for file in entry.files) else "MD5"
     how = f"size and {kind} verified" if verified else "size verified; no official hash is known"
     return Lookup(tuple(paths), f"downloaded to {paths[0]}, {how}")
+
+
+def _download_picture(file: RemoteFile, path: Path) -> None:
+    """Download a picture whose size is not known; it gets its name only when it has been decoded.
+
+    Raises DownloadError as `downloads.download` does, and where what came is no whole picture.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="receiving-", dir=path.parent) as folder:
+            received = Path(folder) / file.name
+            downloads.fetch(file.url, received, most=LARGEST_PICTURE, is_known=True)
+            if not _is_picture(received):
+                raise downloads.DownloadError(
+                    f"{file.url} gave no whole picture (perhaps the page of a filter, or of a network that asks to "
+                    "sign in)"
+                )
+            received.replace(path)
+    except OSError as error:
+        raise downloads.DownloadError(f"{file.name} could not be written to {path.parent} ({error})") from error
+
+
+def _is_picture(path: Path) -> bool:
+    from PIL import Image
+
+    least, most = PICTURE_SIDES
+    try:
+        with Image.open(path, formats=["JPEG", "PNG"]) as image:
+            if not least <= min(image.size) <= max(image.size) <= most:
+                return False
+            image.load()
+    except Exception:  # damaged files make Pillow's decoders raise errors of a dozen kinds
+        return False
+    return True
 
 
 def main() -> int:
@@ -236,7 +282,8 @@ def main() -> int:
             lookup = find(key)
         except UserError as error:
             lookup = Lookup((), str(error))
-        verified = ("when loaded" if lookup.note.startswith("local") else "now") if lookup.paths else ""
+        now = "now" if entry.bytes else "no"
+        verified = ("when loaded" if lookup.note.startswith("local") else now) if lookup.paths else ""
         missing, note = "NO", lookup.note
         if entry.bytes > LARGEST_DOWNLOAD and not lookup.paths:  # never fetched, so this is no failure
             missing, note = "by hand", f"{lookup.note}: {entry.by_hand}"

@@ -42,6 +42,12 @@ def table(numbers=range(1, COUNT + 1), count: int | None = None) -> str:
     return "\n".join([str(len(numbers) if count is None else count), " ".join(COLUMNS) + " ", *rows]) + "\n"
 
 
+def kaggle_table(numbers=range(1, COUNT + 1)) -> str:
+    """Return the same as Kaggle lays it out, with commas."""
+    rows = [[f"{number:06d}.jpg", *map(str, signs(number))] for number in numbers]
+    return "\n".join(map(",".join, [["image_id", *COLUMNS], *rows])) + "\n"
+
+
 def pictures(numbers=range(1, COUNT + 1)) -> dict[str, bytes]:
     return {f"{number:06d}.jpg": plain(number) for number in numbers}
 
@@ -62,12 +68,13 @@ def own_data(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write(own_data):
-    """Return a function that writes a copy (as a zip archive or as a folder) and its table, if there is one."""
+    """Return a function that writes a copy (zip archive, folder, or as on Kaggle) and its table, if there is one."""
 
     def write(files: dict[str, bytes], text: str | bytes | None, packing: str = "zip") -> Path:
-        if packing == "folder":
+        if packing in ("folder", "kaggle"):
             path = own_data / "img_align_celeba"
-            path.mkdir()
+            path = path / "img_align_celeba" if packing == "kaggle" else path
+            path.mkdir(parents=True)
             for name, content in files.items():
                 (path / name).write_bytes(content)
         else:
@@ -77,7 +84,7 @@ def write(own_data):
                     archive.writestr(name if "/" in name else f"img_align_celeba/{name}", content)
         if text is not None:
             content = text if isinstance(text, bytes) else text.encode()
-            (own_data / "list_attr_celeba.txt").write_bytes(content)
+            (own_data / f"list_attr_celeba.{'csv' if packing == 'kaggle' else 'txt'}").write_bytes(content)
         return path
 
     return write
@@ -91,11 +98,12 @@ def decoded(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("packing", ["zip", "folder"])
+@pytest.mark.parametrize("packing", ["zip", "folder", "kaggle"])
 def test_pictures_and_attributes_belong_together(write, packing, capsys):
     files = pictures()
+    tables = {"zip": table(), "folder": table(), "kaggle": kaggle_table()}
     shuffled = {name: files[name] for name in sorted(files, key=lambda name: name[::-1])}
-    write(shuffled | {"000031.txt": b"by-catch", "._000001.jpg": b"?", "1.jpg": b"?"}, table(), packing)
+    write(shuffled | {"000031.txt": b"by-catch", "._000001.jpg": b"?", "1.jpg": b"?"}, tables[packing], packing)
     faces = load_faces(size=32)
     assert capsys.readouterr().out == faces.source + "\n"
     assert faces.is_real and faces.attribute_names == COLUMNS
@@ -266,6 +274,58 @@ def test_a_table_that_is_damaged_or_missing_is_an_error(write, text, says):
         load_faces()
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (kaggle_table(range(1, 30)), "no row for 1 of the 30 pictures in .*img_align_celeba; 000030.jpg is the first"),
+        (kaggle_table().replace("000007.jpg,1,1", "000007.jpg,1"), "csv, line 8, is no name .* and 3 times 1 or -1"),
+        (kaggle_table().replace("000007.jpg,1,1", "000007.jpg,1,0"), "line 8, is no name .*: '000007.jpg,1,0,1'"),
+        (kaggle_table().replace("000007.jpg", "000006.jpg"), "line 8, is a second row for 000006.jpg"),
+        (kaggle_table().replace("\n000007.jpg", "\n\n000007.jpg"), "line 8, is no name of a picture"),
+        (kaggle_table()[:-4], "line 31, is no name of a picture"),
+        (kaggle_table().encode().replace(b"000011", b"\xff\xfe0011"), "line 12, is not UTF-8"),
+        (kaggle_table().replace(",", ";"), "csv does not begin with image_id and a line of attributes"),
+        (kaggle_table().partition("\n")[2], "csv does not begin with image_id"),
+        (table(), "csv does not begin with image_id"),
+        ("image_id,Bangs\n", "csv does not begin with image_id"),
+        ("", "csv does not begin with image_id"),
+        ("image_id" + ",a" * 1_000_000 + "\n" + "x\n" * 1_000_000, "too short for rows of 1,000,000 attributes"),
+        (None, "list_attr_celeba.txt cannot be read"),
+    ],
+)
+def test_a_table_from_kaggle_that_is_damaged_or_missing_is_an_error(write, text, says):
+    write(pictures(), text, "kaggle")
+    with pytest.raises(UserError, match=says):
+        load_faces()
+
+
+@pytest.mark.parametrize("text", [kaggle_table().replace("\n", "\r\n"), "\ufeff" + kaggle_table() + "\n"])
+def test_a_table_from_kaggle_saved_by_another_program_serves(write, text):
+    write(pictures(), text, "kaggle")
+    faces = load_faces(test_limit=1)
+    assert faces.attribute_names == COLUMNS
+    np.testing.assert_array_equal(faces.test_attributes, [signs(28)])
+
+
+@pytest.mark.parametrize("packing", ["zip", "folder"])
+def test_a_table_from_kaggle_serves_beside_any_copy_and_the_official_one_comes_first(write, packing):
+    path = write(pictures((1, 2)), None, packing).parent
+    (path / "list_attr_celeba.csv").write_text(kaggle_table((1, 2)))
+    np.testing.assert_array_equal(load_faces().test_attributes, [signs(2)])
+    (path / "list_attr_celeba.txt").write_text(table((1, 2)).replace("Smiling", "Official"))
+    assert load_faces().attribute_names == ["Bangs", "Official", "Wearing_Hat"]
+
+
+def test_kaggles_copy_is_found_in_the_cache_too(write, own_data, monkeypatch):
+    write(pictures(), kaggle_table(), "kaggle")
+    monkeypatch.delenv("GENERATIVE_DATA_DIR")
+    (sources.CHECKOUT / "data").mkdir(parents=True)
+    own_data.rename(sources.CHECKOUT / "data" / "cache")
+    faces = load_faces()
+    assert len(faces.train_names) == 27
+    assert f"local copy {sources.CHECKOUT / 'data' / 'cache' / 'img_align_celeba'}" in faces.source
+
+
 @pytest.mark.parametrize("text", [table().replace("\n", "\r\n"), "\ufeff" + table(), table() + "\n \n"])
 def test_a_table_saved_by_another_program_serves(write, text):
     write(pictures(), text)
@@ -354,6 +414,32 @@ def test_standin_has_the_sizes_asked_for_and_new_faces_to_test_on(own_data, monk
     assert len(faces.train_names) == 30 and len(set(faces.train_names + faces.test_names)) == 50
     assert not {face.tobytes() for face in faces.train_images} & {face.tobytes() for face in faces.test_images}
     assert 0 < faces.has("Smiling").sum() < 30
+
+
+@pytest.mark.parametrize(
+    ("wanted", "variable", "is_real"),
+    [
+        ("auto", "", True),
+        ("photographs", "", True),
+        ("drawn", "", False),
+        ("photographs", "standin", False),
+        ("drawn", "real", True),
+    ],
+)
+def test_a_reader_asks_for_a_kind_of_faces_and_nb_data_wins(write, monkeypatch, wanted, variable, is_real):
+    write(pictures(), table())
+    monkeypatch.setenv("NB_DATA", variable)
+    faces = load_faces(2, 1, 16, wanted=wanted)
+    assert faces.is_real == is_real
+    assert is_real or ("the setting asks for it" in faces.source) == (not variable)
+
+
+def test_photographs_that_are_not_there_and_an_unknown_kind_are_said(fresh_process, monkeypatch):
+    monkeypatch.setenv("NB_OFFLINE", "1")
+    with pytest.raises(UserError, match="the setting allows no stand-in.*Or choose auto there"):
+        load_faces(2, 1, wanted="photographs")
+    with pytest.raises(UserError, match="faces='cats' is unknown. Set it to one of auto, photographs, drawn"):
+        load_faces(2, 1, wanted="cats")
 
 
 @pytest.mark.parametrize("limits", [(), (9_000, 5_000)])

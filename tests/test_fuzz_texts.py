@@ -1,6 +1,7 @@
 """Texts and tables in any encoding, damaged: tests/fuzzing.py says how, and what may come of it."""
 
 import numpy as np
+import pytest
 from fuzzing import LETTERS, MB, fuzz, mutated
 from hypothesis import strategies as st
 
@@ -11,13 +12,15 @@ from helpers import (
 from helpers.text import Vocabulary
 
 TABLE = b"3\nSmiling Male  Young\n000001.jpg  1 -1  1\n000002.jpg -1 -1 -1\r\n000003.jpg 1 1 1\n"
+KAGGLE_TABLE = b"image_id,Smiling,Male\r\n000001.jpg,1,-1\r\n000002.jpg,-1,-1\r\n"
 WIDE = b"2\n" + b"a " * 3_000 + b"\n" + b"x\n" * 3_000  # 9 million values, were it what it says
 
 
-def test_attribute_tables(record_property, tmp_path):
-    path = tmp_path / "table.txt"
+@pytest.mark.parametrize("ending", ["txt", "csv"])
+def test_attribute_tables(record_property, tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
     samples = [TABLE, b"\xef\xbb\xbf" + TABLE, TABLE.decode().encode("utf-16"), b"9" * 5_000 + TABLE[1:], WIDE]
-    samples += [("\u0663" + TABLE.decode()[1:]).encode(), b"1\n\nx\n"]
+    samples += [("\u0663" + TABLE.decode()[1:]).encode(), b"1\n\nx\n", KAGGLE_TABLE]
 
     def check(table, _):
         assert table.values.shape == (len(table.rows), len(table.columns)) and len(set(table.columns)) > 0

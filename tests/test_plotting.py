@@ -1,9 +1,14 @@
 """Figures are returned, labelled and held by no global state; the live one is updated, not repeated."""
 
+import base64
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
+from PIL import Image
 
 from helpers import plotting
 
@@ -190,3 +195,15 @@ def test_live_curves_work_without_a_notebook(capsys):
     live.show(HISTORY[:1])
     live.show(HISTORY)
     assert capsys.readouterr().out.count("<picture: ") == 1
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_a_picture_carries_its_text_in_any_ipython(kind):
+    frames = [np.zeros((4, 6, 3)), np.ones((4, 6, 3))]
+    made = (
+        plotting.animation(frames, 0.1, "Day & night") if kind == "gif" else plotting.picture(Figure(), "Day & night")
+    )
+    data, metadata = DisplayFormatter().format(made)  # what a kernel sends for a result of a cell, and about it
+    assert metadata[f"image/{kind}"] == {"alt": "Day & night"} and made.alt in data["text/plain"]
+    with Image.open(io.BytesIO(base64.b64decode(data[f"image/{kind}"]))) as shown:
+        assert shown.format == kind.upper() and (kind == "png" or shown.n_frames == 2)

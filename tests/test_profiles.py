@@ -1,48 +1,120 @@
-"""Budgets and the results folder: names and keys are checked, NB_PROFILE and NB_OUTPUT_DIR are honoured."""
+"""Budgets, minutes and the results folder: names and rows are checked, NB_PROFILE and NB_OUTPUT_DIR are honoured."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from helpers import profiles
+import helpers
+from helpers import graphics, profiles
 from helpers.errors import UserError
-from helpers.profiles import choose_profile, output_folder
+from helpers.graphics import Report
+from helpers.profiles import CPU_MINUTES, choose_profile, output_folder
 
-BUDGETS = {"smoke": {"epochs": 1}, "quick": {"epochs": 3}, "full": {"epochs": 30_000}}
-
-
-@pytest.mark.parametrize("name", ["smoke", "quick", "full", " full "])
-def test_nb_profile_chooses(monkeypatch, capsys, name):
-    monkeypatch.setenv("NB_PROFILE", name)
-    run = choose_profile(**BUDGETS)
-    assert vars(run) == {"name": name.strip(), **BUDGETS[name.strip()]}
-    assert f"Profile {name.strip()} (NB_PROFILE): epochs {run.epochs:,}" in capsys.readouterr().out
+ROWS = {"epochs": (1, 3, 30_000), "weights": ((), (0.5,), (0.5, 1))}
+COLUMNS = {"smoke": (1, ()), "quick": (3, (0.5,)), "full": (30_000, (0.5, 1))}
+NAME = "02_deep_dream"
+H200 = Report(seen=("NVIDIA H200",), cuda="12.5", listed=(("NVIDIA H200", "580.1", 130.0, 139.0),))
+T4 = Report(seen=("Tesla T4",), cuda="12.5", listed=(("Tesla T4", "550.54", 14.0, 15.0),))
 
 
-@pytest.mark.parametrize(("gpus", "name", "reason"), [(0, "quick", "no GPU"), (1, "full", "1 GPU")])
-@pytest.mark.parametrize("unset", [None, ""])
-def test_without_nb_profile_the_machine_decides(monkeypatch, capsys, gpus, name, reason, unset):
-    if unset is None:
-        monkeypatch.delenv("NB_PROFILE", raising=False)
-    else:
-        monkeypatch.setenv("NB_PROFILE", unset)
-    monkeypatch.setattr(profiles, "_count_gpus", lambda: gpus)
-    assert choose_profile(**BUDGETS).name == name
-    assert f"({reason})" in capsys.readouterr().out
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that puts a report in place of this machine's; no NB_PROFILE is set."""
+    monkeypatch.delenv("NB_PROFILE", raising=False)
+
+    def put(report):
+        monkeypatch.setattr(graphics, "read_report", lambda: report)
+
+    put(Report())
+    return put
 
 
-def test_unknown_profile_is_named_with_those_there_are(monkeypatch):
-    monkeypatch.setenv("NB_PROFILE", "fast")
-    with pytest.raises(UserError, match="'fast' is not a profile.*smoke, quick, full"):
-        choose_profile(**BUDGETS)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_profile_is_one_column(machine, capsys, name):
+    run = choose_profile(NAME, name, **ROWS)
+    assert (run.name, run.epochs, run.weights) == (name, *COLUMNS[name])
+    assert f"Profile {name} (as set above): epochs {run.epochs:,}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick"])
-@pytest.mark.parametrize("keys", [{"epochs": 1, "steps": 2}, {}, {"epoch": 1}])
-def test_unequal_keys_are_an_error_in_any_profile(monkeypatch, name, keys):
-    monkeypatch.setenv("NB_PROFILE", "full")  # the profile that is not run is checked as well
-    with pytest.raises(UserError, match=f"'{name}' and 'full'"):
-        choose_profile(**{**BUDGETS, name: keys})
+@pytest.mark.parametrize("profile", ["auto", "smoke"])
+def test_nb_profile_wins(machine, monkeypatch, capsys, profile):
+    monkeypatch.setenv("NB_PROFILE", " full ")
+    assert choose_profile(NAME, profile, **ROWS).name == "full"
+    assert "(NB_PROFILE)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("report", "notebook", "name", "said"),
+    [
+        (Report(), NAME, "quick", "no GPU in use"),
+        (H200, NAME, "full", "4.6 minutes on an NVIDIA H200"),
+        (H200, "04_variational_autoencoder", "quick", "the full profile was not measured on NVIDIA H200"),
+        (T4, NAME, "quick", "a Tesla T4, for which no time was measured"),
+        (Report(listed=T4.listed), NAME, "quick", "There is a Tesla T4, but TensorFlow does not use it"),
+        (Report(H200.seen, "12.5", (("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "Only 0.5 of 139.0 GB"),
+    ],
+)
+@pytest.mark.parametrize("variable", [None, "", "auto"])
+def test_auto_is_full_only_where_that_was_measured(
+    machine, monkeypatch, capsys, report, notebook, name, said, variable
+):
+    machine(report)
+    if variable is not None:
+        monkeypatch.setenv("NB_PROFILE", variable)
+    assert choose_profile(notebook, **ROWS).name == name
+    assert said in capsys.readouterr().out
+
+
+def test_minutes_are_those_of_the_profile(machine, capsys):
+    choose_profile(NAME, "quick", **ROWS)
+    assert f"took {CPU_MINUTES[NAME][1]:g} minutes on 2 CPU cores" in capsys.readouterr().out
+    choose_profile("mine", "quick", **ROWS)
+    assert "was not measured" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("origin", ["profile", "NB_PROFILE"])
+def test_unknown_profile_is_named_with_those_there_are(machine, monkeypatch, origin):
+    if origin == "NB_PROFILE":
+        monkeypatch.setenv("NB_PROFILE", "fast")
+    with pytest.raises(UserError, match=f"{origin}='fast' is not a profile.*auto, smoke, quick, full"):
+        choose_profile(NAME, "auto" if origin == "NB_PROFILE" else "fast", **ROWS)
+
+
+@pytest.mark.parametrize("row", [(1, 2), 3, (1, 2, 3, 4), [1, 2, 3]])
+def test_a_row_that_is_none_is_an_error(machine, row):
+    with pytest.raises(UserError, match="epochs=.* is no row of budgets"):
+        choose_profile(NAME, epochs=row)
+
+
+def test_a_folder_that_was_moved_is_said(machine, monkeypatch, tmp_path):
+    monkeypatch.setattr(profiles, "CHECKOUT", tmp_path / "gone")
+    with pytest.raises(UserError, match="no longer at .*gone. Restart the kernel"):
+        choose_profile(NAME, **ROWS)
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 14), (2, 7)])
+def test_a_python_without_builds_is_said(version):
+    with pytest.raises(RuntimeError, match=f"Python {version[0]}.{version[1]}, and the notebooks need 3.11"):
+        helpers.check_python(version)
+
+
+def test_pythons_with_builds_pass():
+    for version in ((3, 11), (3, 12), (3, 13)):
+        helpers.check_python(version)
+
+
+def test_results_go_to_drive_in_colab(monkeypatch, tmp_path):
+    mounted = []
+    monkeypatch.delenv("NB_OUTPUT_DIR", raising=False)
+    with pytest.raises(UserError, match="save_to_drive is for Colab"):
+        output_folder(NAME, save_to_drive=True)
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(drive=SimpleNamespace(mount=mounted.append)))
+    monkeypatch.setattr(profiles, "DRIVE", tmp_path)
+    assert output_folder(NAME, save_to_drive=True) == tmp_path / "MyDrive" / "generative-notebooks-results" / NAME
+    assert mounted == [str(tmp_path)]
+    monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path / "mine"))
+    assert output_folder(NAME, save_to_drive=True) == tmp_path / "mine" / NAME and len(mounted) == 1
 
 
 def test_results_go_to_nb_output_dir(monkeypatch, tmp_path):

@@ -1,9 +1,13 @@
 """Where data comes from: local copies, downloads, stand-ins, and what NB_DATA demands."""
 
 import hashlib
+import io
+import socket
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 from web_server import CONTENT, SHA256
 
 from helpers import downloads, sources
@@ -110,6 +114,93 @@ def test_auto_goes_on_without_what_cannot_be_had(server, only):
     assert sources.find("tiny") == sources.Lookup((), f"the server answered 404 for {server.url}")
 
 
+def picture(width: int = 80, height: int = 60, kind: str = "JPEG") -> bytes:
+    """Return a picture that is nothing but noise, so that any half of its file is too short."""
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(1).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def only_a_picture(server, only):
+    """Return a function that lets the server give some content for the one file, whose size nobody knows."""
+
+    def give(content: bytes) -> None:
+        server.answer, server.length = content, len(content)
+        only(entry(server.url, size=0, sha256=""))
+
+    return give
+
+
+def files_left() -> list[str]:
+    return [path.name for path in sources.CHECKOUT.rglob("*") if path.is_file() or path.name.startswith("receiving")]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_picture_of_unknown_size_is_kept_once_it_is_decoded(server, only_a_picture, kind):
+    content = picture(kind=kind)
+    only_a_picture(content)
+    lookup = sources.find("tiny")
+    assert lookup.paths[0].read_bytes() == content
+    assert lookup.note == f"downloaded to {lookup.paths[0]}, unverified (no official size or hash)"
+    assert files_left() == ["data.bin"]
+    assert sources.find("tiny").note.startswith("local copy") and server.requests == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html>Sign in</html>",
+        b"",
+        picture()[: len(picture()) // 2],
+        picture(kind="PNG")[: len(picture(kind="PNG")) // 2],
+        picture(31, 60),
+        picture(kind="BMP"),
+    ],
+    ids=["page", "nothing", "half", "half a PNG", "a dot for a picture", "another kind"],
+)
+def test_what_is_no_whole_picture_is_not_kept(server, only_a_picture, content):
+    only_a_picture(content)
+    assert sources.find("tiny").paths == ()
+    assert f"{server.url} gave no whole picture" in sources.find("tiny").note
+    assert files_left() == []
+
+
+def test_a_picture_with_too_many_pixels_or_bytes_is_not_kept(only_a_picture, monkeypatch):
+    only_a_picture(picture())
+    monkeypatch.setattr(sources, "PICTURE_SIDES", (32, 79))
+    assert "no whole picture" in sources.find("tiny").note
+    monkeypatch.setattr(sources, "LARGEST_PICTURE", len(picture()) - 1)
+    assert "has more than 0 MB" in sources.find("tiny").note
+    assert files_left() == []
+
+
+def test_a_picture_that_can_be_written_nowhere_is_not_there(only_a_picture):
+    for place in (sources.CHECKOUT, downloads.user_cache()):
+        place.write_text("a file, so that no folder can be made in it")
+    only_a_picture(picture())
+    assert "data.bin could not be written to" in sources.find("tiny").note
+
+
+def test_a_picture_cut_off_on_the_way_is_not_kept(server, only_a_picture):
+    only_a_picture(picture())
+    server.length += 1
+    assert "was cut off after" in sources.find("tiny").note
+    assert files_left() == []
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (0, 9), (9, 0)])
+def test_a_machine_without_network_finds_out_once_whichever_file_is_first(server, only, sizes):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # holds the port, accepts nobody
+        only(entry(f"http://127.0.0.1:{closed.getsockname()[1]}/data.bin", size=sizes[0], sha256=""))
+        assert "could not be reached" in sources.find("tiny").note
+    only(entry(server.url, size=sizes[1], sha256=""))
+    assert sources.find("tiny").note.endswith("could not be reached, so no download is tried in this session")
+    assert server.requests == 0
+
+
 def test_large_files_are_not_downloaded_unasked(server, only):
     only(entry(server.url, size=sources.LARGEST_DOWNLOAD + 1))
     assert sources.find("tiny").paths == ()
@@ -150,6 +241,7 @@ def files(folder: str, **sizes: int) -> tuple[sources.RemoteFile, ...]:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
+        (files("https://x.org/", a=0), "https://x.org/a (size unknown) and put it"),
         (files("https://x.org/set/", a=84_125_825), "https://x.org/set/a (84.1 MB) and put it"),
         (files("https://x.org/set/", a=4_422_102, b=5_148), "a (4.4 MB) and b (5 kB) from https://x.org/set/NAME"),
         (files("https://x.org/set.html#", a=9, b=9), "a (1 kB) and b (1 kB) from https://x.org/set.html and put them"),
@@ -195,7 +287,7 @@ def test_manifest_is_complete():
         for file in entry.files:
             assert file.url.startswith("https://")
             assert file.url.endswith(file.name)
-            assert file.bytes > 0
+            assert file.bytes > 0 or (file.name.endswith(".jpg") and len(entry.files) == 1)
             assert len(file.sha256) in (0, 64)
             assert len(file.md5) in (0, 32)
 
@@ -206,6 +298,12 @@ def test_fetching_everything_ends_with_a_table(server, only, capsys, status, exp
     only(entry(server.url))
     assert sources.main() == expected
     assert ("tiny           yes" if status == 200 else "tiny           NO") in capsys.readouterr().out
+
+
+def test_a_picture_is_fetched_with_everything_and_not_called_verified(only_a_picture, capsys):
+    only_a_picture(picture())
+    assert sources.main() == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:4] == ["tiny", "yes", "no", "downloaded"]
 
 
 def test_what_is_too_large_to_fetch_is_named_and_is_no_failure(server, only, capsys, monkeypatch):

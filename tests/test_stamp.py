@@ -1,21 +1,25 @@
 """The first cell and the badge: stamped from one address, and working in an empty folder as in Colab."""
 
 import shutil
-import subprocess
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+from tools.colab import make_repository
 from tools.execute import execute
-from tools.stamp import BADGE, FIRST_CELL, badge, first_cell, main, settings, stamp
+from tools.notebook_form import code_lines
+from tools.stamp import BADGE, FIRST_CELL, badge, first_cell, has_address, main, settings, stamp
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SETTINGS = {"repository": "https://github.com/me/mine", "branch": "main", "colab_packages": ["pooch"]}
+SETTINGS = {"repository": "https://github.com/me/mine", "branch": "main"}
+PLACEHOLDER = {"repository": "https://github.com/your-account/mine", "branch": "main"}
+WHERE = "import helpers.profiles\nprint(helpers.profiles.__file__)"
 # A kernel that sees the installed packages but not this project: -S skips the .pth files by which an
 # editable install is found. The network guard is then started by hand.
 BARE_KERNEL = [
@@ -31,13 +35,7 @@ BARE_KERNEL = [
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """The address of a git repository that holds this working tree's helpers, data and notebooks."""
-    folder = tmp_path_factory.mktemp("repository")
-    for name in ("helpers", "data", "notebooks"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "__pycache__", "build"))
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    for arguments in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "-m", "all"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
-    return folder.as_uri()
+    return make_repository(tmp_path_factory.mktemp("repository") / "work")
 
 
 @pytest.fixture
@@ -60,57 +58,80 @@ def test_bare_kernel_does_not_know_the_project(empty_folder):
         run_in(empty_folder, "import helpers")
 
 
+def project_of(notebook: nbformat.NotebookNode) -> Path:
+    """Return the folder from which the last cell, WHERE, says that helpers were imported."""
+    return Path(notebook.cells[-1].outputs[0].text.strip()).parents[1]
+
+
 def test_first_cell_clones_what_it_needs(empty_folder, clone, monkeypatch):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", clone)
-    where = "import helpers.profiles\nprint(helpers.profiles.__file__)"
-    printed = run_in(empty_folder, first_cell(settings()), where).cells[1].outputs[0].text
-    assert Path(printed.strip()).is_relative_to(empty_folder)
-    run_in(empty_folder, first_cell(settings()), where)  # again, with the clone already there
-
-
-def test_first_cell_says_what_is_wrong_without_network(empty_folder, monkeypatch):
-    monkeypatch.setenv("GENERATIVE_REPOSITORY", (empty_folder / "nothing").as_uri())
-    with pytest.raises(CellExecutionError, match="could not be cloned. Is there internet?"):
-        run_in(empty_folder, first_cell(settings()))
-
-
-def test_first_cell_installs_only_what_is_missing(empty_folder):
-    (empty_folder / "mine").mkdir()  # as if cloned already
-    record = """
-import subprocess
-calls = []
-def run(command, **options):
-    calls.append(command)
-    return subprocess.CompletedProcess(command, 0)
-subprocess.run = run"""
-    cell = first_cell({**SETTINGS, "colab_packages": ["json", "no_such_package"]})
-    printed = run_in(empty_folder, record, cell, "print(*calls)").cells[2].outputs[0].text
-    assert printed.endswith("'-m', 'pip', 'install', '--quiet', 'no_such_package']\n")
-    assert printed.count("[") == 1
-
-
-def test_first_cell_in_a_checkout_uses_the_folder_above(empty_folder, monkeypatch):
+    cell = first_cell(SETTINGS)
+    assert project_of(run_in(empty_folder, cell, WHERE)) == empty_folder / "mine"
     monkeypatch.setenv("GENERATIVE_REPOSITORY", "file:///nowhere")
-    (empty_folder / "notebooks").mkdir()
-    shutil.copytree(ROOT / "helpers", empty_folder / "helpers")
-    printed = run_in(empty_folder / "notebooks", first_cell(settings()), "import helpers; print(helpers.__file__)")
-    assert Path(printed.cells[1].outputs[0].text.strip()).is_relative_to(empty_folder)
+    assert project_of(run_in(empty_folder, cell, cell, WHERE)) == empty_folder / "mine"  # with the clone there, twice
 
 
-def test_a_notebook_runs_as_in_colab(empty_folder, clone, monkeypatch):
+@pytest.mark.parametrize("settings", [SETTINGS, PLACEHOLDER])
+def test_first_cell_says_what_is_wrong_without_network(empty_folder, monkeypatch, settings):
+    monkeypatch.setenv("GENERATIVE_REPOSITORY", (empty_folder / "nothing").as_uri())
+    with pytest.raises(CellExecutionError, match="(?s)Put the folder mine beside .*nothing.* does not"):
+        run_in(empty_folder, first_cell(settings))
+
+
+def test_first_cell_without_git_says_so(empty_folder, monkeypatch):
+    monkeypatch.setenv("GENERATIVE_REPOSITORY", "file:///nowhere")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(CellExecutionError, match="(?s)Put the folder mine beside .*git.*not found"):
+        run_in(empty_folder, first_cell(SETTINGS))
+
+
+def test_first_cell_clones_from_no_placeholder(empty_folder, monkeypatch):
+    monkeypatch.delenv("GENERATIVE_REPOSITORY", raising=False)
+    assert "http" not in first_cell(PLACEHOLDER) and "http" not in badge(PLACEHOLDER, "01_x.ipynb")
+    no_call = "import subprocess\nsubprocess.getoutput = None"
+    with pytest.raises(CellExecutionError, match="Put the folder mine beside this notebook"):
+        run_in(empty_folder, no_call, first_cell(PLACEHOLDER))
+
+
+@pytest.mark.parametrize("place", ["..", "generative-notebooks"])
+def test_first_cell_uses_a_folder_that_is_there(empty_folder, monkeypatch, place):
+    monkeypatch.setenv("GENERATIVE_REPOSITORY", "file:///nowhere")
+    for name in ("helpers", "data"):
+        shutil.copytree(ROOT / name, empty_folder / place / name, ignore=shutil.ignore_patterns("cache"))
+    assert project_of(run_in(empty_folder, first_cell(settings()), WHERE)) == (empty_folder / place).resolve()
+
+
+def test_a_folder_put_there_after_the_first_cell_failed_is_found(empty_folder, monkeypatch):
+    monkeypatch.delenv("GENERATIVE_REPOSITORY", raising=False)
+    cell = first_cell(PLACEHOLDER)
+    attempt = f"try:\n{textwrap.indent(cell, '    ')}\nexcept RuntimeError as error:\n    print(error)"
+    put = f"import shutil\nshutil.copytree({str(ROOT / 'helpers')!r}, 'mine/helpers')"
+    done = run_in(empty_folder, attempt, put, cell, WHERE)
+    assert "Put the folder mine" in done.cells[0].outputs[0].text and project_of(done) == empty_folder / "mine"
+
+
+def test_a_folder_that_was_moved_is_said_or_cloned_again(empty_folder, clone, monkeypatch):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", clone)
-    monkeypatch.setenv("NB_OUTPUT_DIR", str(empty_folder / "results"))
-    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
-    execute(notebook, empty_folder, command=BARE_KERNEL)
+    move = "os.rename('mine', 'elsewhere')"
+    assert project_of(run_in(empty_folder, first_cell(SETTINGS), WHERE, move, first_cell(SETTINGS), WHERE)).is_dir()
+    forget = "os.environ.pop('GENERATIVE_REPOSITORY')\nshutil = __import__('shutil')\nshutil.rmtree('mine')"
+    with pytest.raises(CellExecutionError, match="Put the folder mine beside this notebook"):
+        run_in(empty_folder, first_cell(SETTINGS), WHERE, forget, first_cell(PLACEHOLDER))
 
 
-@pytest.mark.parametrize("package", ["tensorflow", "keras"])
-def test_first_cell_never_installs(package):
-    assert package not in settings()["colab_packages"]
+def test_first_cell_is_short_and_folded():
+    assert len(code_lines(first_cell(settings()))) <= 8
+    for path in NOTEBOOKS:
+        first, second = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"][:2]
+        assert first.metadata.cellView == "form" and first.metadata.jupyter.source_hidden
+        assert second.source.startswith('profile = "auto"  # @param ["auto", "smoke", "quick", "full"]\n')
+        assert "jupyter" not in second.metadata and f'"{path.stem}"' in second.source
 
 
-def test_first_cell_is_short():
-    assert len(first_cell(settings()).splitlines()) <= 24
+def test_no_notebook_links_to_the_placeholder():
+    assert not has_address(settings())  # once it has one, this test has done its work
+    for path in NOTEBOOKS:
+        assert "your-account" not in path.read_text(encoding="utf-8")
 
 
 def test_badge_points_at_the_address():

@@ -84,13 +84,13 @@ def length(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def parts_of(notebook: nbformat.NotebookNode) -> dict[str, list[nbformat.NotebookNode]]:
-    """Return the code cells by part; what stands before the first part counts as the opening."""
+    """Return the code cells by part, less the settings; what stands before the first part counts as the opening."""
     parts, name = {"the opening": []}, "the opening"
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := re.search(r"^#+\s+(Part \w+)", cell.source, re.MULTILINE)):
             name = found[1]
             parts.setdefault(name, [])
-        elif cell.cell_type == "code" and "first-cell" not in cell.metadata.get("tags", []):
+        elif cell.cell_type == "code" and not {"first-cell", "settings"} & set(cell.metadata.get("tags", [])):
             parts[name].append(cell)
     return parts
 

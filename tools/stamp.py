@@ -1,6 +1,7 @@
 """Writes the project's address into the notebooks: badge and first code cell. `python -m tools.stamp [--check]`.
 
-The address stands in pyproject.toml under [tool.generative] and nowhere else by hand.
+The address stands in pyproject.toml under [tool.generative] and nowhere else by hand. While it is the placeholder
+there, no notebook links to it or clones from it.
 """
 
 from __future__ import annotations
@@ -15,49 +16,51 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_CELL, BADGE = "first-cell", "badge"  # the tags by which the two cells are known
 
+PLACEHOLDER = "your-account"  # in the address of a project that has none of its own yet
 SOURCE = """\
-# Makes `helpers` importable: one folder up, or installed, or else (as in Colab) cloned into this folder.
-import importlib.util, os, subprocess, sys  # noqa: E401, I001
+# @title Get the project: the folder above this notebook's, or one beside it or in Google Drive, or else a clone
+import os, subprocess, sys  # noqa: E401, I001
 
-save_to_drive = False  # in Colab: True keeps checkpoints and results in your Google Drive
-address = os.environ.get("GENERATIVE_REPOSITORY", "{address}")
-here = os.path.abspath("{folder}")
-if os.path.isdir("../helpers"):
-    sys.path.insert(0, os.path.abspath(".."))
-elif importlib.util.find_spec("helpers") is None:
-    if not os.path.isdir(here):
-        clone = ["git", "clone", "--quiet", "--depth", "1", address, here]
-        done = subprocess.run(clone, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{{address}} could not be cloned. Is there internet? git says: {{done.stderr}}")
-    sys.path.insert(0, here)
-    wanted = {packages}
-    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
-    if missing and subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing]).returncode:
-        raise RuntimeError(f"pip could not install {{missing}}. Is there internet?")
-if save_to_drive:
-    from google.colab import drive
-
-    drive.mount("/content/drive")
-    os.environ["NB_OUTPUT_DIR"] = "/content/drive/MyDrive/{folder}"
+name, address, said = "{folder}", os.environ.get("GENERATIVE_REPOSITORY", "{address}"), ""
+places = "..", name, f"/content/drive/MyDrive/{{name}}"
+if address and not any(os.path.isdir(f"{{place}}/helpers") for place in places):
+    said = subprocess.getoutput(f'git clone --quiet --depth 1 "{{address}}" {{name}}')
+sys.path[:0] = [os.path.abspath(place) for place in places if os.path.isdir(f"{{place}}/helpers")]
+if not os.path.isdir(f"{{sys.path[0]}}/helpers"):
+    raise RuntimeError(f"Put the folder {{name}} beside this notebook, or set GENERATIVE_REPOSITORY. {{said}}")
+"""
+WORDS = """\
+**In Colab**: put the project's folder, `{folder}`, into your Google Drive, upload this notebook
+(*File → Upload notebook*), choose a GPU (*Runtime → Change runtime type*), and mount the Drive (the folder symbol on
+the left). The first cell finds the project there. (Once the project has an address, a link to Colab stands here.)\
 """
 
 
 def settings() -> dict:
-    """Return [tool.generative] of pyproject.toml: repository, branch, colab_packages."""
+    """Return [tool.generative] of pyproject.toml: repository and branch."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["generative"]
+
+
+def folder_of(settings: dict) -> str:
+    """Return the name of the project's folder, the last part of its address."""
+    return settings["repository"].rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
+
+
+def has_address(settings: dict) -> bool:
+    """Return whether the project has an address, or only the placeholder for one."""
+    return PLACEHOLDER not in settings["repository"]
 
 
 def first_cell(settings: dict) -> str:
     """Return the source of the first code cell, the same for all notebooks."""
-    address = settings["repository"]
-    folder = address.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
-    packages = "[" + ", ".join(f'"{name}"' for name in settings["colab_packages"]) + "]"
-    return SOURCE.format(address=address, folder=folder, packages=packages).rstrip()
+    address = settings["repository"] if has_address(settings) else ""
+    return SOURCE.format(address=address, folder=folder_of(settings)).rstrip()
 
 
 def badge(settings: dict, name: str) -> str:
     """Return the markdown that opens the notebook `name` (a file name) in Colab, which knows GitHub only."""
+    if not has_address(settings):
+        return WORDS.format(folder=folder_of(settings))
     address = settings["repository"].rstrip("/").removesuffix(".git")
     if not address.startswith("https://github.com/"):
         return f"This notebook belongs to [{address}]({address})."
@@ -78,8 +81,11 @@ def _place(notebook: nbformat.NotebookNode, tag: str, new_cell, source: str, ind
     for cell in notebook.cells:
         if tag in cell.metadata.get("tags", []):
             cell.source = source
-            return
-    notebook.cells.insert(index, new_cell(source, id=tag, metadata={"tags": [tag]}))
+            break
+    else:
+        notebook.cells.insert(index, cell := new_cell(source, id=tag, metadata={"tags": [tag]}))
+    if tag == FIRST_CELL:  # folded, in Colab and in JupyterLab: no reader comes for it
+        cell.metadata.update({"cellView": "form", "jupyter": {"source_hidden": True}})
 
 
 def _after_title(notebook: nbformat.NotebookNode) -> int:
