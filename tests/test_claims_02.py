@@ -349,4 +349,4 @@ def test_the_lengths_that_the_answer_states(answers):
 def test_the_settings_that_the_prose_calls_the_books():
     code = code_of(PROSE.path)
     assert "step=0.005, normalise=mean_absolute" in code and "step=10, normalise=unit_length" in code
-    assert "first_steps=20, second_steps=30" in code and "octaves=3, factor=1.4" in code
+    assert "first_steps=(2, 20, 20)" in code and "second_steps=(3, 30, 30)" in code and "octaves=3, factor=1.4" in code

@@ -189,14 +189,15 @@ def test_an_ascent_that_was_interrupted_ends_as_one_that_was_not(tmp_path, capsy
 def test_an_interrupt_between_any_two_instructions_keeps_a_whole_step_or_none(tmp_path):
     """The instructions of the first round's first steps; what is done is counted only with its picture."""
     whole = climbed_to_the_end(Rounds(None, 1))
-    for at in range(1, 220):
+    done, at = 0, 0
+    while done < 2:  # how many instructions that takes, Python's version decides
+        at += 1
         folder = tmp_path / str(at)
         with pytest.raises(KeyboardInterrupt), InterruptsInstruction(Rounds.steps, at):
             climbed_to_the_end(Rounds(folder, 1, seconds=1000))
         rounds = Rounds(folder, 1, seconds=1000)
         done = rounds.steps_done
         assert climbed_to_the_end(rounds) == whole, at
-    assert done > 1
 
 
 @pytest.mark.parametrize("at", range(1, 12))

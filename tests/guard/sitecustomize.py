@@ -4,8 +4,12 @@ Python imports `sitecustomize` at start, so notebook kernels and subprocesses ar
 An attempt to reach, or to look up the name of, any other machine raises NetworkBlocked and is written to the
 file that NETWORK_GUARD_LOG names; conftest.py then fails the test during which it happened, even if the code
 swallowed the error. What C++ libraries or other programs do is not seen here.
+
+With ROUND_PRODUCTS=1, or =by_shape, they also compute as GPUs since 2020 do: see rounding.py.
 """
 
+import importlib.abc
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -50,3 +54,27 @@ def _guard(event: str, arguments: tuple) -> None:
 if not getattr(sys, "network_is_guarded", False):
     sys.network_is_guarded = True
     sys.addaudithook(_guard)
+
+
+class _RoundingTensorFlow(importlib.abc.MetaPathFinder):
+    """Installs the rounding of products as soon as TensorFlow has been imported."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        if spec := importlib.util.find_spec(name):
+            run = spec.loader.exec_module
+
+            def run_and_install(module):
+                run(module)
+                import rounding
+
+                rounding.install(by_shape=os.environ["ROUND_PRODUCTS"] == "by_shape")
+
+            spec.loader.exec_module = run_and_install
+        return spec
+
+
+if os.environ.get("ROUND_PRODUCTS") in ("1", "by_shape") and "tensorflow" not in sys.modules:
+    sys.meta_path.insert(0, _RoundingTensorFlow())
