@@ -48,7 +48,7 @@ def trouble(report: Report, needed: float) -> str:
 
     Args:
         report: what this machine reports.
-        needed: GB of memory that the notebook's process held on a CPU; a GPU needs about as much.
+        needed: GB of memory that the notebook's process held on a CPU; how much a GPU needs was not measured.
     """
     if not report.listed or report.hidden:
         return ""
@@ -58,8 +58,8 @@ def trouble(report: Report, needed: float) -> str:
             return ""
         return (
             f"Only {free:.1f} of {total:.1f} GB of the {name}'s memory are free. On a CPU this notebook held up to "
-            f"{needed:.1f} GB. Close what else uses the GPU (`nvidia-smi` lists it), or set CUDA_VISIBLE_DEVICES=-1 "
-            "before the kernel starts, to train on the CPU."
+            f"{needed:.1f} GB in the quick profile. Close what else uses the GPU (`nvidia-smi` lists it), or set "
+            "CUDA_VISIBLE_DEVICES=-1 before the kernel starts, to train on the CPU."
         )
     begin = f"There is a {name}, but TensorFlow does not use it: "
     if report.system == "Windows":

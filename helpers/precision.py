@@ -45,8 +45,8 @@ def single() -> Iterator[None]:
 def full_precision() -> Iterator[None]:
     """Compute products in full float32 inside: a GPU's TF32 is off there, and afterwards what it was before.
 
-    GPUs since 2020 round the inputs of float32 products and convolutions to 10 bits of mantissa. Two ways to one
-    number then lie a thousandth apart. Training does not suffer from it, and is faster.
+    NVIDIA's GPUs since 2020 round the inputs of float32 products and convolutions to 10 bits of mantissa. The same
+    number computed in two ways then differs by about a thousandth.
 
     A function that XLA compiled outside keeps the precision it was compiled with. cuDNN's convolutions and LSTM may
     keep theirs for the shapes that a traced function has run outside.

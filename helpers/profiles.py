@@ -13,7 +13,7 @@ from helpers.errors import UserError
 PROFILES = ("smoke", "quick", "full")
 CHECKOUT = Path(__file__).resolve().parents[1]
 DRIVE = Path("/content/drive")  # where Colab mounts Google Drive
-# Minutes of a whole notebook on real data, as measured: (smoke, quick, full) on 2 CPU cores ...
+# Minutes of a notebook on real data and 2 CPU cores, as measured: (smoke, quick, full). 01 in full: both trainings.
 CPU_MINUTES = {
     "01_text_generation": (0.9, 5.1, 60),
     "02_deep_dream": (0.5, 2.8, 8),
@@ -21,7 +21,7 @@ CPU_MINUTES = {
     "04_variational_autoencoder": (1.7, 5.4, 100),
     "05_dcgan": (1.2, 5.5, 53),
 }
-# ... and the full profile on a GPU. A GPU that is not here, or a notebook, was not measured to the end.
+# Minutes of the full profile on a GPU: an earlier version, while the four others ran there too. None of these ended.
 GPU_MINUTES = {("NVIDIA H200", "02_deep_dream"): 4.6}
 PATIENCE = 10  # minutes that "auto" may choose
 # GB that a notebook's process held at most, in the quick profile on a CPU. The data are part of it.
@@ -58,7 +58,7 @@ def choose_profile(notebook: str, profile: str = "auto", **budgets: tuple) -> Si
             raise UserError(f"{key}={row!r} is no row of budgets. Give three values: ({', '.join(PROFILES)}).")
     report = graphics.read_report()
     trouble = graphics.trouble(report, MEMORY.get(notebook, 0.0))
-    name, reason = _chosen(notebook, profile, "" if trouble or not report.seen else report.seen[0])
+    name, reason = _chosen(notebook, profile, report.seen[0] if report.seen else "", bool(trouble))
     run = SimpleNamespace(name=name, **{key: row[PROFILES.index(name)] for key, row in budgets.items()})
     values = ", ".join(
         f"{key.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{key.replace('_', ' ')} {value}"
@@ -71,18 +71,19 @@ def choose_profile(notebook: str, profile: str = "auto", **budgets: tuple) -> Si
     return run
 
 
-def _chosen(notebook: str, profile: str, gpu: str) -> tuple[str, str]:
-    """Return the profile's name and why it is that; `gpu` is the name of the one that can be used, or ""."""
+def _chosen(notebook: str, profile: str, gpu: str, is_troubled: bool) -> tuple[str, str]:
+    """Return the profile's name and why it is that; `gpu` is the name of the one that TensorFlow sees, or ""."""
     variable = os.environ.get("NB_PROFILE", "").strip()
     name, origin = (variable, "NB_PROFILE") if variable else (profile, "profile")
     if name in PROFILES:
         return name, "NB_PROFILE" if variable else "as set above"
     if name != "auto":
         raise UserError(f"{origin}={name!r} is not a profile. Set it to one of auto, {', '.join(PROFILES)}.")
-    if not gpu:
-        return "quick", "auto: no GPU in use"
-    is_quick = GPU_MINUTES.get((gpu, notebook), PATIENCE + 1) <= PATIENCE
-    return ("full", f"auto: {gpu}") if is_quick else ("quick", f"auto: the full profile was not measured on {gpu}")
+    if is_troubled or not gpu:
+        return "quick", "auto: the GPU cannot be used as it is" if is_troubled else "auto: no GPU"
+    if GPU_MINUTES.get((gpu, notebook), PATIENCE + 1) <= PATIENCE:
+        return "full", f"auto: {gpu}"
+    return "quick", f"auto: on the {gpu} no full run of this notebook was timed"
 
 
 def _duration(notebook: str, name: str, gpu: str) -> str:
@@ -90,10 +91,10 @@ def _duration(notebook: str, name: str, gpu: str) -> str:
     if notebook not in CPU_MINUTES:
         return "How long that takes was not measured."
     if gpu and name == "full" and (gpu, notebook) in GPU_MINUTES:
-        return f"The whole notebook took {GPU_MINUTES[gpu, notebook]:g} minutes on an {gpu}."
+        return f"An earlier version took {GPU_MINUTES[gpu, notebook]:g} minutes on an {gpu}, beside other work."
     minutes = CPU_MINUTES[notebook][PROFILES.index(name)]
-    here = f"a {gpu}, for which no time was measured" if gpu else f"{os.cpu_count()} CPU cores"
-    return f"The whole notebook took {minutes:g} minutes on 2 CPU cores with real data. This machine has {here}."
+    here = f"a {gpu}, on which it was not timed" if gpu else f"{os.cpu_count()} CPU cores"
+    return f"That took about {minutes:g} minutes on 2 CPU cores with real data. This machine has {here}."
 
 
 def expanded(path: Path | str) -> Path:
@@ -108,17 +109,17 @@ def expanded(path: Path | str) -> Path:
         raise UserError(f"{path} leads to no folder ({error}). Write it without ~.") from error
 
 
-def output_folder(notebook: str, save_to_drive: bool = False) -> Path:
+def output_folder(notebook: str) -> Path:
     """Return the folder for a notebook's checkpoints and results, made if it is not there.
 
-    It lies in `NB_OUTPUT_DIR`, or else in the Google Drive that is mounted here if `save_to_drive` (in Colab only), or
-    else in `build/` of the checkout. If it cannot be made or written to, a line says so, and it is another one, which
-    is gone when the kernel ends.
+    It lies in `NB_OUTPUT_DIR`; or else, in Colab, in Google Drive if that is mounted, and a line says so; or else in
+    `build/` of the checkout. If it cannot be made or written to, a line says so, and it is another one, which is gone
+    when the kernel ends.
 
     Raises:
         UserError: it cannot be written to, and `NB_STOP_UNSAVED` is set, or nor can any other; or its path is none.
     """
-    folder = expanded(os.environ.get("NB_OUTPUT_DIR") or _results(save_to_drive)) / notebook
+    folder = expanded(os.environ.get("NB_OUTPUT_DIR") or _results()) / notebook
     mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
     try:
         return _writable(folder)
@@ -134,13 +135,12 @@ def output_folder(notebook: str, save_to_drive: bool = False) -> Path:
     return other
 
 
-def _results(save_to_drive: bool) -> Path:
-    if not save_to_drive:
+def _results() -> Path:
+    drive = DRIVE / "MyDrive"
+    if "google.colab" not in sys.modules or not drive.is_dir() or drive in CHECKOUT.parents:
         return CHECKOUT / "build"
-    if "google.colab" not in sys.modules:  # Colab's kernels import that at their start
-        raise UserError("save_to_drive is for Colab. Elsewhere set NB_OUTPUT_DIR to the folder for results.")
-    sys.modules["google.colab"].drive.mount(str(DRIVE))
-    return DRIVE / "MyDrive" / "generative-notebooks-results"
+    print(f"Checkpoints and results go to {(kept := drive / 'generative-notebooks-results')}.")
+    return kept
 
 
 def _writable(folder: Path) -> Path:

@@ -130,7 +130,7 @@ def find(key: str, mode: str = "auto") -> Lookup:
     """
     entry = _entry(key)
     by_variable, mode = bool(os.environ.get("NB_DATA", "").strip()), data_mode(mode)
-    asked, way_out = (f"NB_DATA={mode}", "set NB_DATA=auto") if by_variable else ("the setting", "choose auto there")
+    asked, way_out = (f"NB_DATA={mode}", "set NB_DATA=auto") if by_variable else ("the setting", 'set it to "auto"')
     if mode == "standin":
         return Lookup((), f"{asked} asks for it")
     local = _find_local(entry)

@@ -436,7 +436,7 @@ def test_a_reader_asks_for_a_kind_of_faces_and_nb_data_wins(write, monkeypatch, 
 
 def test_photographs_that_are_not_there_and_an_unknown_kind_are_said(fresh_process, monkeypatch):
     monkeypatch.setenv("NB_OFFLINE", "1")
-    with pytest.raises(UserError, match="the setting allows no stand-in.*Or choose auto there"):
+    with pytest.raises(UserError, match="the setting allows no stand-in.*Or set it to .auto."):
         load_faces(2, 1, wanted="photographs")
     with pytest.raises(UserError, match="faces='cats' is unknown. Set it to one of auto, photographs, drawn"):
         load_faces(2, 1, wanted="cats")

@@ -47,12 +47,13 @@ def test_nb_profile_wins(machine, monkeypatch, capsys, profile):
 @pytest.mark.parametrize(
     ("report", "notebook", "name", "said"),
     [
-        (Report(), NAME, "quick", "no GPU in use"),
-        (H200, NAME, "full", "4.6 minutes on an NVIDIA H200"),
-        (H200, "04_variational_autoencoder", "quick", "the full profile was not measured on NVIDIA H200"),
-        (T4, NAME, "quick", "a Tesla T4, for which no time was measured"),
+        (Report(), NAME, "quick", "auto: no GPU"),
+        (H200, NAME, "full", "An earlier version took 4.6 minutes on an NVIDIA H200"),
+        (H200, "04_variational_autoencoder", "quick", "on the NVIDIA H200 no full run of this notebook was timed"),
+        (T4, NAME, "quick", "a Tesla T4, on which it was not timed"),
         (Report(listed=T4.listed), NAME, "quick", "There is a Tesla T4, but TensorFlow does not use it"),
         (Report(H200.seen, "12.5", (("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "Only 0.5 of 139.0 GB"),
+        (Report(H200.seen, "12.5", (("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "auto: the GPU cannot"),
     ],
 )
 @pytest.mark.parametrize("variable", [None, "", "auto"])
@@ -68,7 +69,7 @@ def test_auto_is_full_only_where_that_was_measured(
 
 def test_minutes_are_those_of_the_profile(machine, capsys):
     choose_profile(NAME, "quick", **ROWS)
-    assert f"took {CPU_MINUTES[NAME][1]:g} minutes on 2 CPU cores" in capsys.readouterr().out
+    assert f"took about {CPU_MINUTES[NAME][1]:g} minutes on 2 CPU cores" in capsys.readouterr().out
     choose_profile("mine", "quick", **ROWS)
     assert "was not measured" in capsys.readouterr().out
 
@@ -104,17 +105,24 @@ def test_pythons_with_builds_pass():
         helpers.check_python(version)
 
 
-def test_results_go_to_drive_in_colab(monkeypatch, tmp_path):
-    mounted = []
+def test_results_go_to_a_mounted_drive_in_colab(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("NB_OUTPUT_DIR", raising=False)
-    with pytest.raises(UserError, match="save_to_drive is for Colab"):
-        output_folder(NAME, save_to_drive=True)
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(drive=SimpleNamespace(mount=mounted.append)))
-    monkeypatch.setattr(profiles, "DRIVE", tmp_path)
-    assert output_folder(NAME, save_to_drive=True) == tmp_path / "MyDrive" / "generative-notebooks-results" / NAME
-    assert mounted == [str(tmp_path)]
+    monkeypatch.setattr(profiles, "CHECKOUT", tmp_path / "content" / "project")
+    monkeypatch.setattr(profiles, "DRIVE", tmp_path / "drive")
+    build, kept = tmp_path / "content" / "project" / "build", tmp_path / "drive" / "MyDrive"
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    assert output_folder(NAME) == build / NAME  # not mounted
+    kept.mkdir(parents=True)
+    assert output_folder(NAME) == kept / "generative-notebooks-results" / NAME
+    assert f"results go to {kept}" in capsys.readouterr().out
+    monkeypatch.setattr(profiles, "CHECKOUT", kept / "project")  # the project itself lies in Drive
+    assert output_folder(NAME) == kept / "project" / "build" / NAME
+    monkeypatch.setattr(profiles, "CHECKOUT", build.parent)
     monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path / "mine"))
-    assert output_folder(NAME, save_to_drive=True) == tmp_path / "mine" / NAME and len(mounted) == 1
+    assert output_folder(NAME) == tmp_path / "mine" / NAME
+    monkeypatch.delenv("NB_OUTPUT_DIR")
+    monkeypatch.delitem(sys.modules, "google.colab")
+    assert output_folder(NAME) == build / NAME  # a folder of that name elsewhere is no Drive
 
 
 def test_results_go_to_nb_output_dir(monkeypatch, tmp_path):

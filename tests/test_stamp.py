@@ -74,14 +74,14 @@ def test_first_cell_clones_what_it_needs(empty_folder, clone, monkeypatch):
 @pytest.mark.parametrize("settings", [SETTINGS, PLACEHOLDER])
 def test_first_cell_says_what_is_wrong_without_network(empty_folder, monkeypatch, settings):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", (empty_folder / "nothing").as_uri())
-    with pytest.raises(CellExecutionError, match="(?s)Put the folder mine beside .*nothing.* does not"):
+    with pytest.raises(CellExecutionError, match="(?s)Upload the folder mine .*nothing.* does not"):
         run_in(empty_folder, first_cell(settings))
 
 
 def test_first_cell_without_git_says_so(empty_folder, monkeypatch):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", "file:///nowhere")
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(CellExecutionError, match="(?s)Put the folder mine beside .*git.*not found"):
+    with pytest.raises(CellExecutionError, match="(?s)Upload the folder mine .*git.*not found"):
         run_in(empty_folder, first_cell(SETTINGS))
 
 
@@ -89,7 +89,7 @@ def test_first_cell_clones_from_no_placeholder(empty_folder, monkeypatch):
     monkeypatch.delenv("GENERATIVE_REPOSITORY", raising=False)
     assert "http" not in first_cell(PLACEHOLDER) and "http" not in badge(PLACEHOLDER, "01_x.ipynb")
     no_call = "import subprocess\nsubprocess.getoutput = None"
-    with pytest.raises(CellExecutionError, match="Put the folder mine beside this notebook"):
+    with pytest.raises(CellExecutionError, match="Upload the folder mine"):
         run_in(empty_folder, no_call, first_cell(PLACEHOLDER))
 
 
@@ -107,7 +107,7 @@ def test_a_folder_put_there_after_the_first_cell_failed_is_found(empty_folder, m
     attempt = f"try:\n{textwrap.indent(cell, '    ')}\nexcept RuntimeError as error:\n    print(error)"
     put = f"import shutil\nshutil.copytree({str(ROOT / 'helpers')!r}, 'mine/helpers')"
     done = run_in(empty_folder, attempt, put, cell, WHERE)
-    assert "Put the folder mine" in done.cells[0].outputs[0].text and project_of(done) == empty_folder / "mine"
+    assert "Upload the folder mine" in done.cells[0].outputs[0].text and project_of(done) == empty_folder / "mine"
 
 
 def test_a_folder_that_was_moved_is_said_or_cloned_again(empty_folder, clone, monkeypatch):
@@ -115,7 +115,7 @@ def test_a_folder_that_was_moved_is_said_or_cloned_again(empty_folder, clone, mo
     move = "os.rename('mine', 'elsewhere')"
     assert project_of(run_in(empty_folder, first_cell(SETTINGS), WHERE, move, first_cell(SETTINGS), WHERE)).is_dir()
     forget = "os.environ.pop('GENERATIVE_REPOSITORY')\nshutil = __import__('shutil')\nshutil.rmtree('mine')"
-    with pytest.raises(CellExecutionError, match="Put the folder mine beside this notebook"):
+    with pytest.raises(CellExecutionError, match="Upload the folder mine"):
         run_in(empty_folder, first_cell(SETTINGS), WHERE, forget, first_cell(PLACEHOLDER))
 
 

@@ -23,16 +23,16 @@ import os, subprocess, sys  # noqa: E401, I001
 
 name, address, said = "{folder}", os.environ.get("GENERATIVE_REPOSITORY", "{address}"), ""
 places = "..", name, f"/content/drive/MyDrive/{{name}}"
-if address and not any(os.path.isdir(f"{{place}}/helpers") for place in places):
+if address and not any(os.path.exists(f"{{place}}/helpers/profiles.py") for place in places):
     said = subprocess.getoutput(f'git clone --quiet --depth 1 "{{address}}" {{name}}')
-sys.path[:0] = [os.path.abspath(place) for place in places if os.path.isdir(f"{{place}}/helpers")]
-if not os.path.isdir(f"{{sys.path[0]}}/helpers"):
-    raise RuntimeError(f"Put the folder {{name}} beside this notebook, or set GENERATIVE_REPOSITORY. {{said}}")
+sys.path[:0] = [os.path.abspath(place) for place in places if os.path.exists(f"{{place}}/helpers/profiles.py")]
+if not os.path.exists(f"{{sys.path[0]}}/helpers/profiles.py"):
+    raise RuntimeError(f"Upload the folder {{name}} (Colab: mount its Drive) or set GENERATIVE_REPOSITORY. {{said}}")
 """
 WORDS = """\
-**In Colab**: put the project's folder, `{folder}`, into your Google Drive, upload this notebook
-(*File → Upload notebook*), choose a GPU (*Runtime → Change runtime type*), and mount the Drive (the folder symbol on
-the left). The first cell finds the project there. (Once the project has an address, a link to Colab stands here.)\
+**In Colab**: upload the whole project folder to *My Drive* in Google Drive, under its name `{folder}`. Open this
+notebook there (*Open with → Google Colaboratory*), choose a GPU (*Runtime → Change runtime type*), and mount the Drive:
+the folder symbol on the left, then the symbol of Drive. Then run the cells.\
 """
 
 

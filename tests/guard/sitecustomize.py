@@ -59,11 +59,17 @@ if not getattr(sys, "network_is_guarded", False):
 class _RoundingTensorFlow(importlib.abc.MetaPathFinder):
     """Installs the rounding of products as soon as TensorFlow has been imported."""
 
+    _is_asking = False  # the finders after this one
+
     def find_spec(self, name, path=None, target=None):
-        if name != "tensorflow":
+        if name != "tensorflow" or self._is_asking:
             return None
-        sys.meta_path.remove(self)
-        if spec := importlib.util.find_spec(name):
+        self._is_asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._is_asking = False
+        if spec:
             run = spec.loader.exec_module
 
             def run_and_install(module):
