@@ -100,7 +100,7 @@ def test_colab(rest: list[str]) -> int:
     notebooks = lay_out(place / "content", rest)
     variables = testing_variables(dict(os.environ), str(place))
     variables["GENERATIVE_REPOSITORY"] = make_repository(place / "repository")
-    variables["ROUND_PRODUCTS"] = "1"
+    variables["ROUND_PRODUCTS"] = "1"  # as on GPUs: tests/guard/rounding.py
     return hand_over([python, "-m", "pytest", *NOTEBOOK_TESTS, GUARD_TEST, *SHOWING_TESTS, *notebooks], variables)
 
 

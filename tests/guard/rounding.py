@@ -5,8 +5,8 @@ is given False. So does TensorFlow after `install`: forwards, backwards, eagerly
 Functions read the switch each time they run, also those that were traced before it was moved. A GPU does not let it
 reach all of them: a function that XLA compiled keeps the precision that it was compiled with.
 
-Nor does a GPU take one kernel for all shapes. `install(by_shape=True)` cuts the bits off, instead of rounding to the
-nearest, where a batch has one row, so that a picture alone and the same one among others come out differently.
+Nor does a GPU take one kernel for all shapes. So the bits are cut off, instead of rounded to the nearest, where a batch
+has one row: a picture alone and the same one among others then come out differently.
 """
 
 import functools
@@ -16,16 +16,13 @@ from types import SimpleNamespace
 
 _HALF = 1 << 12  # of the last bit of mantissa that is kept, the tenth of 23
 _switch, _lock = None, threading.Lock()
-_by_shape = False
 
 
-def install(by_shape: bool = False) -> None:
+def install() -> None:
     """Patch the TensorFlow of this process: its products and convolutions, and the two functions of the switch."""
-    global _by_shape
     from tensorflow.python.framework import config
     from tensorflow.python.ops import gen_linalg_ops, gen_math_ops, gen_nn_ops
 
-    _by_shape = by_shape
     if isinstance(config._pywrap_tensor_float_32_execution, SimpleNamespace):
         return
     native = config._pywrap_tensor_float_32_execution  # on a CPU it does nothing but remember
@@ -56,7 +53,7 @@ def _patch(module, name: str, batch: str, *others: str) -> None:
     @functools.wraps(operation)
     def rounding(*positional, **named):
         given = dict(zip(names, positional, strict=False)) | named
-        half = _half(given[batch]) if _by_shape else _HALF
+        half = _half(given[batch])
         return operation(**given | {each: _rounded(given[each], half) for each in (batch, *others)})
 
     setattr(module, name, rounding)

@@ -5,7 +5,7 @@ An attempt to reach, or to look up the name of, any other machine raises Network
 file that NETWORK_GUARD_LOG names; conftest.py then fails the test during which it happened, even if the code
 swallowed the error. What C++ libraries or other programs do is not seen here.
 
-With ROUND_PRODUCTS=1, or =by_shape, they also compute as GPUs since 2020 do: see rounding.py.
+With ROUND_PRODUCTS=1 they also compute as GPUs since 2020 do: see rounding.py.
 """
 
 import importlib.abc
@@ -76,11 +76,11 @@ class _RoundingTensorFlow(importlib.abc.MetaPathFinder):
                 run(module)
                 import rounding
 
-                rounding.install(by_shape=os.environ["ROUND_PRODUCTS"] == "by_shape")
+                rounding.install()
 
             spec.loader.exec_module = run_and_install
         return spec
 
 
-if os.environ.get("ROUND_PRODUCTS") in ("1", "by_shape") and "tensorflow" not in sys.modules:
+if os.environ.get("ROUND_PRODUCTS") == "1" and "tensorflow" not in sys.modules:
     sys.meta_path.insert(0, _RoundingTensorFlow())
