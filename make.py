@@ -98,6 +98,8 @@ def test_colab(rest: list[str]) -> int:
     place = ROOT / "build" / "colab"
     shutil.rmtree(place, ignore_errors=True)
     notebooks = lay_out(place / "content", rest)
+    if not notebooks:
+        raise SetupError(f"no notebook begins with {' or '.join(rest)}. Name some by their numbers: test-colab 02 05.")
     variables = testing_variables(dict(os.environ), str(place))
     variables["GENERATIVE_REPOSITORY"] = make_repository(place / "repository")
     variables["ROUND_PRODUCTS"] = "1"  # as on GPUs: tests/guard/rounding.py

@@ -9,7 +9,7 @@ import os
 import sys
 
 
-def check_python(version: tuple[int, int]) -> None:
+def check_python(version: tuple) -> None:
     """Raise RuntimeError for a Python, such as `(3, 10)`, for which the project's packages have no builds."""
     if not (3, 11) <= version < (3, 14):
         raise RuntimeError(

@@ -30,7 +30,8 @@ def new_figure(columns: int = 1, width: float = 7.5, height: float = 3.2, **opti
 class PictureWithText:
     """A picture file that a cell shows, with a text for those who cannot see it.
 
-    IPython's own `Image` takes such a text from version 8 on. Colab has version 7.
+    IPython's own `Image` takes such a text from version 8 on, and Colab has version 7. JupyterLab shows the text of no
+    `Image` at all. So the picture goes out as HTML too, which pages prefer.
     """
 
     def __init__(self, data: bytes, alt: str, kind: str = "png") -> None:
@@ -41,8 +42,9 @@ class PictureWithText:
         return f"<picture: {self.alt}>"
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        mime = f"image/{self.kind}"
-        return {mime: base64.b64encode(self.data).decode()}, {mime: {"alt": self.alt}}
+        mime, content = f"image/{self.kind}", base64.b64encode(self.data).decode()
+        shown = f'<img alt="{html.escape(self.alt)}" src="data:{mime};base64,{content}" style="max-width: 100%">'
+        return {mime: content, "text/html": shown}, {mime: {"alt": self.alt}}
 
 
 def picture(figure: Figure, alt: str) -> PictureWithText:

@@ -119,7 +119,7 @@ def output_folder(notebook: str) -> Path:
     Raises:
         UserError: it cannot be written to, and `NB_STOP_UNSAVED` is set, or nor can any other; or its path is none.
     """
-    folder = expanded(os.environ.get("NB_OUTPUT_DIR") or _results()) / notebook
+    folder = expanded(os.environ.get("NB_OUTPUT_DIR", "").strip() or _results()) / notebook
     mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
     try:
         return _writable(folder)

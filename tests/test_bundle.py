@@ -79,7 +79,7 @@ def write_index(folder: Path) -> Path:
 
 def write_checkout(root: Path) -> Path:
     """Make a git checkout with this project's launcher, and tiny packages to install."""
-    for name in ("make.py", "tools/environment.py", "LICENSE"):
+    for name in ("make.py", "tools/colab.py", "tools/environment.py", "LICENSE"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
     texts = {

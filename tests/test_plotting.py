@@ -205,5 +205,6 @@ def test_a_picture_carries_its_text_in_any_ipython(kind):
     )
     data, metadata = DisplayFormatter().format(made)  # what a kernel sends for a result of a cell, and about it
     assert metadata[f"image/{kind}"] == {"alt": "Day & night"} and made.alt in data["text/plain"]
+    assert data["text/html"].startswith('<img alt="Day &amp; night" src="data:image/' + kind)
     with Image.open(io.BytesIO(base64.b64decode(data[f"image/{kind}"]))) as shown:
         assert shown.format == kind.upper() and (kind == "png" or shown.n_frames == 2)

@@ -8,14 +8,14 @@ import pytest
 import helpers
 from helpers import graphics, profiles
 from helpers.errors import UserError
-from helpers.graphics import Report
+from helpers.graphics import Gpu, Report
 from helpers.profiles import CPU_MINUTES, choose_profile, output_folder
 
 ROWS = {"epochs": (1, 3, 30_000), "weights": ((), (0.5,), (0.5, 1))}
 COLUMNS = {"smoke": (1, ()), "quick": (3, (0.5,)), "full": (30_000, (0.5, 1))}
 NAME = "02_deep_dream"
-H200 = Report(seen=("NVIDIA H200",), cuda="12.5", listed=(("NVIDIA H200", "580.1", 130.0, 139.0),))
-T4 = Report(seen=("Tesla T4",), cuda="12.5", listed=(("Tesla T4", "550.54", 14.0, 15.0),))
+H200 = Report(seen=("NVIDIA H200",), cuda="12.5", listed=(Gpu("NVIDIA H200", "580.1", 130.0, 139.0),))
+T4 = Report(seen=("Tesla T4",), cuda="12.5", listed=(Gpu("Tesla T4", "550.54", 14.0, 15.0),))
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_nb_profile_wins(machine, monkeypatch, capsys, profile):
         (H200, "04_variational_autoencoder", "quick", "on the NVIDIA H200 no full run of this notebook was timed"),
         (T4, NAME, "quick", "a Tesla T4, on which it was not timed"),
         (Report(listed=T4.listed), NAME, "quick", "There is a Tesla T4, but TensorFlow does not use it"),
-        (Report(H200.seen, "12.5", (("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "Only 0.5 of 139.0 GB"),
-        (Report(H200.seen, "12.5", (("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "auto: the GPU cannot"),
+        (Report(H200.seen, "12.5", (Gpu("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "Only 0.5 of 139.0 GB"),
+        (Report(H200.seen, "12.5", (Gpu("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "auto: the GPU cannot"),
     ],
 )
 @pytest.mark.parametrize("variable", [None, "", "auto"])

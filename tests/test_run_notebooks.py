@@ -139,19 +139,22 @@ def test_page_folds_what_the_notebook_folds(write_notebook, run, tmp_path):
     assert "After the answer." in page.partition("</details>")[2]
 
 
-def test_page_shows_animations(write_notebook, run, tmp_path):
-    code = """from IPython.display import Image
-from helpers.images import animation
+@pytest.mark.parametrize("kind", ["gif", "png"])
+def test_page_shows_pictures_with_their_text(write_notebook, run, tmp_path, kind):
+    code = """from helpers import plotting
 import numpy as np
-Image(animation([np.zeros((8, 8, 3)), np.ones((8, 8, 3))], 0.1), format="gif", alt="Night & day")"""
+pictures = [np.zeros((8, 8, 3)), np.ones((8, 8, 3))]
+"""
+    show = 'plotting.animation(pictures, 0.1, "Night & day")'
+    code += show if kind == "gif" else 'plotting.show_pictures({"night": pictures[0]}, "", "Night & day")'
     write_notebook("01_moving", code)
     assert run() == 0
     page = (tmp_path / "build" / "01_moving.html").read_text(encoding="utf-8")
     [shown] = re.findall(r"<img [^>]*>", page)
-    content = re.search('src="data:image/gif;base64,([^"]*)"', shown)[1]
+    content = re.search(f'src="data:image/{kind};base64,([^"]*)"', shown)[1]
     with Image.open(BytesIO(base64.b64decode(content))) as moving:
-        assert moving.n_frames == 2
-    assert 'alt="Night &amp; day"' in shown and "display.Image object" not in page
+        assert moving.format == kind.upper() and getattr(moving, "n_frames", 1) == (2 if kind == "gif" else 1)
+    assert 'alt="Night &amp; day"' in shown and "PictureWithText object" not in page
 
 
 def test_the_thumbnail_is_the_tagged_picture_or_else_the_last():

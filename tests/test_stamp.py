@@ -39,8 +39,9 @@ def clone(tmp_path_factory):
 
 
 @pytest.fixture
-def empty_folder(tmp_path):
+def empty_folder(tmp_path, monkeypatch):
     """An empty folder, made sure not to lie beside any helpers."""
+    monkeypatch.setenv("LC_ALL", "C")  # what git says is looked at
     folder = tmp_path / "content" / "empty"
     folder.mkdir(parents=True)
     return folder
@@ -71,6 +72,13 @@ def test_first_cell_clones_what_it_needs(empty_folder, clone, monkeypatch):
     assert project_of(run_in(empty_folder, cell, cell, WHERE)) == empty_folder / "mine"  # with the clone there, twice
 
 
+def test_an_address_is_no_command(empty_folder, monkeypatch):
+    monkeypatch.setenv("GENERATIVE_REPOSITORY", ' "; touch ran; echo "`touch ran` ')
+    with pytest.raises(CellExecutionError, match="Upload the folder mine"):
+        run_in(empty_folder, first_cell(SETTINGS))
+    assert not list(empty_folder.iterdir())
+
+
 @pytest.mark.parametrize("settings", [SETTINGS, PLACEHOLDER])
 def test_first_cell_says_what_is_wrong_without_network(empty_folder, monkeypatch, settings):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", (empty_folder / "nothing").as_uri())
@@ -93,7 +101,7 @@ def test_first_cell_clones_from_no_placeholder(empty_folder, monkeypatch):
         run_in(empty_folder, no_call, first_cell(PLACEHOLDER))
 
 
-@pytest.mark.parametrize("place", ["..", "generative-notebooks"])
+@pytest.mark.parametrize("place", ["..", ".", "generative-notebooks"])
 def test_first_cell_uses_a_folder_that_is_there(empty_folder, monkeypatch, place):
     monkeypatch.setenv("GENERATIVE_REPOSITORY", "file:///nowhere")
     for name in ("helpers", "data"):

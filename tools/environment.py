@@ -51,18 +51,23 @@ def find_python(version: str) -> str | None:
     asked for its version: a name on the PATH may be a shim that finds nothing.
     """
     home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    kept = [str(path) for path in sorted(home.glob(f"versions/{version}.*/bin/python"), reverse=True)]
+    try:
+        kept = sorted(map(str, home.glob(f"versions/{version}.*[0-9]/bin/python")), reverse=True)  # no "3.13.0t"
+    except OSError:
+        kept = []
     commands = [[sys.executable], [f"python{version}"], ["python3"], ["py", f"-{version}"], *([path] for path in kept)]
     if uv := shutil.which("uv"):
         commands.append([uv, "run", "--no-project", "--offline", "--python", version, "python"])
     probe = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
     for command in commands:
         try:
-            answer = subprocess.run([*command, "-c", probe], capture_output=True, text=True, timeout=60)
+            answer = subprocess.run(
+                [*command, "-c", probe], capture_output=True, text=True, errors="replace", timeout=60
+            )
         except (OSError, subprocess.TimeoutExpired):
             continue
         found, _, path = answer.stdout.strip().partition(" ")
-        if answer.returncode == 0 and found == version:
+        if answer.returncode == 0 and found == version and path:
             return path
     return None
 

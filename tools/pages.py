@@ -107,7 +107,6 @@ def notebook_page(notebook: nbformat.NotebookNode, title: str, folder: Path) -> 
     for cell in copy.cells:
         for output in cell.get("outputs", []):
             replace_widget(output)
-            embed_animation(output)
     return OfflineExporter().from_notebook_node(copy, resources={"metadata": {"path": str(folder)}})[0]
 
 
@@ -119,14 +118,6 @@ def replace_widget(output: nbformat.NotebookNode) -> None:
     del data[WIDGET]
     if not any(kind.startswith("image/") or kind == "text/html" for kind in data):
         output["data"] = nbformat.from_dict({"text/html": NEEDS_KERNEL})
-
-
-def embed_animation(output: nbformat.NotebookNode) -> None:
-    """Put a GIF, which nbconvert leaves out, into the page as HTML."""
-    data = output.get("data", {})
-    if "image/gif" in data:
-        content, alt = "".join(data["image/gif"].split()), output.metadata.get("image/gif", {}).get("alt", "")
-        data["text/html"] = f'<img src="data:image/gif;base64,{content}" alt="{html.escape(alt)}">'
 
 
 def thumbnail(notebook: nbformat.NotebookNode) -> tuple[str, str] | None:

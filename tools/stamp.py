@@ -19,12 +19,12 @@ FIRST_CELL, BADGE = "first-cell", "badge"  # the tags by which the two cells are
 PLACEHOLDER = "your-account"  # in the address of a project that has none of its own yet
 SOURCE = """\
 # @title Get the project: the folder above this notebook's, or one beside it or in Google Drive, or else a clone
-import os, subprocess, sys  # noqa: E401, I001
+import os, shlex, subprocess, sys  # noqa: E401, I001
 
-name, address, said = "{folder}", os.environ.get("GENERATIVE_REPOSITORY", "{address}"), ""
-places = "..", name, f"/content/drive/MyDrive/{{name}}"
+name, address, said = "{folder}", os.environ.get("GENERATIVE_REPOSITORY", "{address}").strip(), ""
+places = "..", ".", name, f"/content/drive/MyDrive/{{name}}"
 if address and not any(os.path.exists(f"{{place}}/helpers/profiles.py") for place in places):
-    said = subprocess.getoutput(f'git clone --quiet --depth 1 "{{address}}" {{name}}')
+    said = subprocess.getoutput(f"git clone --quiet --depth 1 -- {{shlex.quote(address)}} {{name}}")
 sys.path[:0] = [os.path.abspath(place) for place in places if os.path.exists(f"{{place}}/helpers/profiles.py")]
 if not os.path.exists(f"{{sys.path[0]}}/helpers/profiles.py"):
     raise RuntimeError(f"Upload the folder {{name}} (Colab: mount its Drive) or set GENERATIVE_REPOSITORY. {{said}}")
