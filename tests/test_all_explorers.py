@@ -16,6 +16,7 @@ from helpers import picture_explorer
 from helpers.face_explorer import FaceExplorer
 from helpers.gan_explorer import GeneratorExplorer
 from helpers.judge_explorer import JudgeExplorer
+from helpers.latent_pad import LatentPad
 from helpers.map_explorer import MapExplorer
 from helpers.picture_explorer import PictureExplorer
 from helpers.text_explorer import TextExplorer, Written
@@ -106,6 +107,36 @@ def test_controls_look_alike_and_all_explorers_have_reset_and_a_line_of_words(mo
             CONTROL_WIDTH,
             LABEL_WIDTH,
         )
+
+
+def turn(widget):
+    """Give a control another value, as a hand on it would; return whether it is a control at all."""
+    if isinstance(widget, ipywidgets.Button):
+        widget.click()
+    elif isinstance(widget, ipywidgets.ToggleButtons | ipywidgets.Dropdown | ipywidgets.SelectionSlider):
+        widget.index = (widget.index + 1) % len(widget.options)
+    elif isinstance(widget, ipywidgets.ToggleButton | ipywidgets.Checkbox):
+        widget.value = not widget.value
+    elif isinstance(widget, ipywidgets.Text | ipywidgets.Textarea):
+        widget.value += " s"
+    elif hasattr(widget, "min"):
+        widget.value = widget.min if widget.value != widget.min else widget.max
+    elif isinstance(widget, LatentPad):
+        widget.x, widget.y = widget.x + 0.1, widget.y + 0.1
+    else:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_control_can_be_moved(model, timers, kind):
+    explorer = KINDS[kind][0](model)
+    parts = [*explorer.controls.values(), *walk_through(explorer.view)]
+    assert sum(map(turn, parts)) >= 3 and all(map(turn, explorer.controls.values()))
+    timers.fire()
+    if isinstance(explorer, PictureExplorer | TextExplorer):
+        assert explorer.wait(SECONDS)
+    assert "Error" not in alert(explorer)  # of the program; that there is no file "s" is said rightly
 
 
 @pytest.mark.parametrize("kind", KINDS)
