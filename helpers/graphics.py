@@ -86,7 +86,10 @@ def trouble(report: Report, needed: float) -> str:
     if report.system == "Windows":
         return f"{begin}on Windows it does so in WSL 2 only. Install the project there."
     if not report.cuda:
-        return f"{begin}this is its build for CPUs. Put `tensorflow[and-cuda]` in place of `tensorflow-cpu`."
+        return (
+            f"{begin}this is its build for CPUs. `pip uninstall -y tensorflow-cpu`, then "
+            "`pip install 'tensorflow[and-cuda]'`, and restart the kernel."
+        )
     major = int(report.cuda.split(".")[0])
     oldest = OLDEST_DRIVER.get(major, 0)
     if int(driver.split(".")[0]) < oldest:

@@ -80,7 +80,7 @@ def _chosen(notebook: str, profile: str, gpu: str, is_troubled: bool) -> tuple[s
     if name != "auto":
         raise UserError(f"{origin}={name!r} is not a profile. Set it to one of auto, {', '.join(PROFILES)}.")
     if is_troubled or not gpu:
-        return "quick", "auto: the GPU cannot be used as it is" if is_troubled else "auto: no GPU"
+        return "quick", "auto: see below what is the matter with the GPU" if is_troubled else "auto: no GPU"
     if GPU_MINUTES.get((gpu, notebook), PATIENCE + 1) <= PATIENCE:
         return "full", f"auto: {gpu}"
     return "quick", f"auto: on the {gpu} no full run of this notebook was timed"
@@ -94,7 +94,10 @@ def _duration(notebook: str, name: str, gpu: str) -> str:
         return f"An earlier version took {GPU_MINUTES[gpu, notebook]:g} minutes on an {gpu}, beside other work."
     minutes = CPU_MINUTES[notebook][PROFILES.index(name)]
     here = f"a {gpu}, on which it was not timed" if gpu else f"{os.cpu_count()} CPU cores"
-    return f"That took about {minutes:g} minutes on 2 CPU cores with real data. This machine has {here}."
+    took = (
+        f"An earlier version took {minutes:g} minutes or more" if name == "full" else f"That took {minutes:g} minutes"
+    )
+    return f"{took} on 2 CPU cores with real data. This machine has {here}."
 
 
 def expanded(path: Path | str) -> Path:

@@ -37,7 +37,7 @@ def test_nothing_is_said_where_nothing_is_the_matter(report):
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        (Report(cuda="", listed=(t4(),)), "its build for CPUs. Put `tensorflow[and-cuda]`"),
+        (Report(cuda="", listed=(t4(),)), "its build for CPUs. `pip uninstall -y tensorflow-cpu`"),
         (Report(cuda="12.5.1", listed=(t4(driver="470.82.01"),)), "driver 470.82.01 is older than 525, which CUDA 12"),
         (Report(cuda="13.0", listed=(t4(),)), "driver 550.54.15 is older than 580, which CUDA 13 needs"),
         (

@@ -53,7 +53,7 @@ def test_nb_profile_wins(machine, monkeypatch, capsys, profile):
         (T4, NAME, "quick", "a Tesla T4, on which it was not timed"),
         (Report(listed=T4.listed), NAME, "quick", "There is a Tesla T4, but TensorFlow does not use it"),
         (Report(H200.seen, "12.5", (Gpu("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "Only 0.5 of 139.0 GB"),
-        (Report(H200.seen, "12.5", (Gpu("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "auto: the GPU cannot"),
+        (Report(H200.seen, "12.5", (Gpu("NVIDIA H200", "580.1", 0.5, 139.0),)), NAME, "quick", "auto: see below"),
     ],
 )
 @pytest.mark.parametrize("variable", [None, "", "auto"])
@@ -69,7 +69,7 @@ def test_auto_is_full_only_where_that_was_measured(
 
 def test_minutes_are_those_of_the_profile(machine, capsys):
     choose_profile(NAME, "quick", **ROWS)
-    assert f"took about {CPU_MINUTES[NAME][1]:g} minutes on 2 CPU cores" in capsys.readouterr().out
+    assert f"That took {CPU_MINUTES[NAME][1]:g} minutes on 2 CPU cores" in capsys.readouterr().out
     choose_profile("mine", "quick", **ROWS)
     assert "was not measured" in capsys.readouterr().out
 

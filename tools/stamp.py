@@ -18,7 +18,7 @@ FIRST_CELL, BADGE = "first-cell", "badge"  # the tags by which the two cells are
 
 PLACEHOLDER = "your-account"  # in the address of a project that has none of its own yet
 SOURCE = """\
-# @title Get the project: the folder above this notebook's, or one beside it or in Google Drive, or else a clone
+# @title Get the project: the folder above this notebook's, or one beside it or in Google Drive, or a clone
 import os, shlex, subprocess, sys  # noqa: E401, I001
 
 name, address, said = "{folder}", os.environ.get("GENERATIVE_REPOSITORY", "{address}").strip(), ""
@@ -30,7 +30,7 @@ if not os.path.exists(f"{{sys.path[0]}}/helpers/profiles.py"):
     raise RuntimeError(f"Upload the folder {{name}} (Colab: mount its Drive) or set GENERATIVE_REPOSITORY. {{said}}")
 """
 WORDS = """\
-**In Colab**: upload the whole project folder to *My Drive* in Google Drive, under its name `{folder}`. Open this
+**In Colab**: name the project's folder `{folder}` and upload it whole to *My Drive* in Google Drive. Open this
 notebook there (*Open with → Google Colaboratory*), choose a GPU (*Runtime → Change runtime type*), and mount the Drive:
 the folder symbol on the left, then the symbol of Drive. Then run the cells.\
 """
