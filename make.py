@@ -76,8 +76,7 @@ def testing_variables(variables: dict[str, str], scratch: str) -> dict[str, str]
     changed["PYTHONPATH"] = str(ROOT / "tests" / "guard")
     changed["NETWORK_GUARD_LOG"] = str(Path(scratch) / "network.log")
     changed["GIT_ALLOW_PROTOCOL"] = "file"  # git is no Python program, so the guard does not see it
-    for name in ("MPLBACKEND", "NB_STOP_UNSAVED"):
-        changed.pop(name, None)
+    changed.pop("MPLBACKEND", None)
     return changed
 
 

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.checkpoints import assign, values_of
+from helpers.pretrained import assign, values_of
 from tools.environment import processor
 
 SEED = 1

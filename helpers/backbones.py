@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from helpers import precision, pretrained, sources, weight_files
+from helpers import pretrained, sources, weight_files
 from helpers.errors import UserError
 from helpers.feature_net import build_feature_net
 from helpers.images import CENTRED, INCEPTION, VGG, Preprocessing
@@ -205,8 +205,7 @@ def load(name: str) -> Backbone:
 
 def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
     """Build a net without its classifier and read its weights; what Keras and HDF5 raise becomes a UserError."""
-    with precision.single():
-        model = build(include_top=False, weights=None)
+    model = build(include_top=False, weights=None)
     try:
         with warnings.catch_warnings():  # Keras warns of containers of its own before it raises
             warnings.simplefilter("ignore")

@@ -1,173 +1,158 @@
-"""Checkpoints of a training that can go on after a crash: all of its state, written whole or not at all."""
+"""Checkpoints of a training, and the digest of what is trained that names their folder."""
 
+import functools
 import hashlib
+import inspect
 import json
 import os
-import shutil
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from helpers.archives import npz_arrays
 from helpers.errors import UserError
 
 KEPT = 2  # the newest and, should its file be damaged, the one before
+_NUMBERED = {"name", "module", "registered_name", "build_config", "shared_object_id"}  # of a configuration
+_LIBRARIES = {"builtins", "functools", "keras", "numpy", "tensorflow"}
+_PLAIN = bool | int | float | str | None
 
 
 class Checkpoints:
-    """Numbered checkpoints in a folder, each a folder of its own with `arrays.npz` and `state.json`.
+    """Numbered checkpoints in a folder, each one file, `checkpoint-000012.npz`.
 
-    A checkpoint is written under another name, flushed to disk, and then renamed: a name that can be
-    found stands for a checkpoint that is complete. Its digests are checked when it is read all the same.
+    A checkpoint is written under another name and then renamed, so one that can be found is whole.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self._damaged: set[Path] = set()  # found out by `load`
 
     def save(self, number: int, arrays: Sequence[np.ndarray], state: dict) -> None:
-        """Write checkpoint `number`: arrays, and `state` made of what JSON can hold.
+        """Write checkpoint `number`: arrays, and `state` made of what JSON can hold. Keep it and the one before.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written to. Older checkpoints stay as they are.
         """
-        target = self.folder / f"checkpoint-{number:06d}"
-        partial = self.folder / f"partial-{number:06d}-{os.getpid()}"
-        aside = self.folder / f"partial-{number:06d}-{os.getpid()}-before"  # removed bit by bit, its name would lie
+        partial, text = self.folder / "partial.npz", np.frombuffer(json.dumps(state).encode(), np.uint8)
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            partial.mkdir(parents=True, exist_ok=True)
-            digest = write_arrays(partial / "arrays.npz", arrays)
-            _write_flushed(partial / "state.json", _sealed({"digest": digest, **state}))
-            if target.exists():
-                target.rename(aside)
-            partial.rename(target)
-            self._damaged.discard(target)
+            with partial.open("wb") as file:
+                np.savez(file, state=text, **{f"{place:05d}": array for place, array in enumerate(arrays)})
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.folder / f"checkpoint-{number:06d}.npz")
         finally:
-            for left in (partial, aside):
-                shutil.rmtree(left, ignore_errors=True)
-        self.tidy()
-
-    def tidy(self) -> None:
-        """Delete all checkpoints but the last two, and what processes that were killed had begun up to them.
-
-        What was begun of a later number is not touched: another process may be at it. Nor do damaged ones count:
-        they may have the highest numbers, and what is written after them is all that can be read.
-        """
-        found = [path for path in self._found() if path not in self._damaged]
-        begun = [path for path in self.folder.glob("partial-*") if found and _number(path) <= _number(found[-1])]
-        for old in [*found[:-KEPT], *begun]:
-            shutil.rmtree(old, ignore_errors=True)
+            partial.unlink(missing_ok=True)
+        for old in self._found()[:-KEPT]:
+            old.unlink(missing_ok=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
-        """Return arrays and state of the newest checkpoint that is undamaged, or None if there is none."""
-        # One that was to be replaced, by a process that was killed between two renames, is as good as it was.
-        replaced = [path for path in self.folder.glob("partial-*-before") if (path / "state.json").exists()]
-        for path in sorted([*self._found(), *replaced], key=_number, reverse=True):  # of equal ones the new one first
+        """Return arrays and state of the newest checkpoint that is whole, or None. A damaged one is deleted."""
+        for path in reversed(self._found()):
             try:
-                state = _unsealed((path / "state.json").read_bytes())
-                return read_arrays(path / "arrays.npz", state.pop("digest")), state
-            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-                self._damaged.add(path)
+                with zipfile.ZipFile(path) as file:
+                    if odd := file.testzip():
+                        raise ValueError(f"the checksum of {odd} is another")
+                with np.load(path, allow_pickle=False) as stored:
+                    arrays = {name: stored[name] for name in sorted(stored.files)}
+                state = json.loads(arrays.pop("state").tobytes())
+                return list(arrays.values()), dict(state)
+            except Exception as error:  # zipfile, NumPy and JSON raise a dozen kinds for damaged files
                 print(f"{path.name} is damaged ({error}); trying the one before.")
+                with suppress(OSError):
+                    path.unlink()
         return None
 
     def delete(self) -> None:
         """Delete all checkpoints of this training.
 
         Raises:
-            UserError: they are still there, in a folder that may not be changed, say.
+            UserError: they are in a folder that may not be changed.
         """
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if left := self._found():
+        try:
+            for path in self._found():
+                path.unlink()
+        except OSError as error:
             raise UserError(
-                f"{left[-1]} cannot be deleted, so the training would go on from it. Delete it by hand, or give the "
-                "training another folder."
-            )
+                f"{path} cannot be deleted ({error.strerror}), so the training would go on from it. Delete it by hand."
+            ) from error
 
     def _found(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint-*"))
+        return sorted(self.folder.glob("checkpoint-*.npz"))
 
 
-def _number(path: Path) -> str:
-    return path.name.split("-")[1]  # six digits, so that text compares as numbers do
+def settings_digest(*parts: object) -> str:
+    """Return 12 hexadecimal digits that are the same in every kernel where `parts` are made alike, and else others.
 
-
-def values_of(variables: Sequence) -> list[np.ndarray]:
-    """Return copies of the variables' values."""
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str) -> None:
-    """Assign arrays to variables one by one.
-
-    Raises:
-        UserError: their number or a shape differs; it names the first weight that does, and nothing was assigned.
+    Numbers, texts and arrays count by their values. A network counts by the shapes of its weights, by each layer's
+    configuration, and, if its class is not from Keras, by the plain arguments it was made with and the source of its
+    methods. Optimisers and losses count by their configuration, functions by their source. What such a function
+    calls does not count, nor do the values of the weights.
     """
-    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
-    if expected != found:
-        pairs = zip(variables, found, strict=False)
-        odd = next(((variable, shape) for variable, shape in pairs if tuple(variable.shape) != shape), None)
-        detail = f"{len(found)} arrays for {len(expected)} weights"
-        if odd:
-            detail = f"{getattr(odd[0], 'path', 'a weight')} is {tuple(odd[0].shape)} here and {odd[1]} there"
-        raise UserError(
-            f"{source} belongs to a model of another shape ({detail}). Use the model that it was saved from, "
-            "or reset this training."
-        )
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
+    return hashlib.sha256(json.dumps([_told(part) for part in parts], sort_keys=True).encode()).hexdigest()[:12]
 
 
-def write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> str:
-    """Write arrays to an .npz file, in order, flush it to disk, and return its SHA-256."""
-    with path.open("wb") as file:
-        np.savez(file, **{f"{number:04d}": array for number, array in enumerate(arrays)})
-        file.flush()
-        os.fsync(file.fileno())
-    return digest_of(path)
+def _told(part: object) -> object:
+    """Return what tells a part from others, in JSON's types."""
+    if isinstance(part, _PLAIN):
+        return part
+    if isinstance(part, Mapping):
+        return {str(name): _told(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_told(value) for value in part]
+    if isinstance(part, np.ndarray | np.generic | tf.Tensor):
+        array = np.asarray(part)
+        return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+    if isinstance(part, keras.layers.Layer):
+        return [_told_of_layer(layer) for layer in part._flatten_layers()]
+    if isinstance(part, functools.partial):
+        return [_told(part.func), _told(part.args), _told(part.keywords)]
+    if inspect.isroutine(part):
+        return _source(part)
+    if hasattr(part, "get_config"):  # an optimiser, a loss
+        return [_told_of_class(type(part)), _told(_unnumbered(part.get_config()))]
+    plain = {name: value for name, value in getattr(part, "__dict__", {}).items() if isinstance(value, _PLAIN)}
+    return [_told_of_class(type(part)), {} if isinstance(part, type) else plain]
 
 
-def read_arrays(path: Path, digest: str) -> list[np.ndarray]:
-    """Read what `write_arrays` wrote; nothing is unpickled.
+def _told_of_layer(layer: keras.layers.Layer) -> list:
+    """Return class, shapes of weights, and the settings: of Keras' layers the configuration, else the arguments."""
+    is_ours = type(layer).__module__.partition(".")[0] not in _LIBRARIES
+    names = inspect.signature(type(layer).__init__).parameters if is_ours else {}
+    config = {} if is_ours or isinstance(layer, keras.Model) else _unnumbered(layer.get_config())
+    held = {name: getattr(layer, name, None) for name in {**names, **config}}
+    own = {name: value for name, value in held.items() if inspect.isroutine(value) or name in names}
+    own = {name: value for name, value in own.items() if not isinstance(value, keras.layers.Layer) and name != "name"}
+    weights = [[weight.name, list(weight.shape)] for weight in layer.weights]
+    return [_told_of_class(type(layer)), weights, _told({**config, **own})]
 
-    Raises:
-        ValueError: the file's SHA-256 is not `digest`, or it is no .npz file of plain arrays.
-    """
-    if digest_of(path) != digest:
-        raise ValueError("its digest is not the one noted when it was written")
+
+def _told_of_class(kind: type) -> list:
+    """Return the name of a class, and the source of the methods of those of its bases that are no library's."""
+    ours = [base for base in kind.__mro__ if base.__module__.partition(".")[0] not in _LIBRARIES]
+    methods = [member for base in ours for member in vars(base).values() if inspect.isfunction(member)]
+    return [kind.__name__, [_source(method) for method in methods]]
+
+
+def _source(function: object) -> list:
+    """Return the source of a function and the plain values that it encloses; of a library's function the name."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    if (function.__module__ or "builtins").partition(".")[0] in _LIBRARIES:
+        return [name]
     try:
-        # Nothing was compressed when it was written, so all arrays together are no larger than their file.
-        arrays = npz_arrays(path, largest=path.stat().st_size)
-    except UserError as error:
-        raise ValueError(str(error)) from error
-    return [arrays[name] for name in sorted(arrays)]
+        enclosed = inspect.getclosurevars(function).nonlocals
+        plain = {name: value for name, value in enclosed.items() if isinstance(value, _PLAIN)}
+        return [inspect.getsource(function), plain]
+    except (OSError, TypeError, ValueError):  # it was not written in a file or a cell
+        return [name]
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sealed(state: dict) -> bytes:
-    """Return a state as JSON whose last entry is the SHA-256 of what it would be without that entry."""
-    seal = hashlib.sha256(json.dumps(state).encode()).hexdigest()
-    return json.dumps({**state, "seal": seal}).encode()
-
-
-def _unsealed(content: bytes) -> dict:
-    """Return the state that `_sealed` was given; ValueError if a byte of it has changed since."""
-    state = json.loads(content)
-    if content != _sealed({name: value for name, value in state.items() if name != "seal"}):
-        raise ValueError("its state is not the one that was written")
-    del state["seal"]
-    return state
-
-
-def _write_flushed(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _unnumbered(config: object) -> object:
+    """Return a configuration without names, which Keras numbers."""
+    if isinstance(config, dict):
+        return {name: _unnumbered(value) for name, value in config.items() if name not in _NUMBERED}
+    return [_unnumbered(value) for value in config] if isinstance(config, list | tuple) else config

@@ -1,4 +1,8 @@
-"""Compiles a loop into one program, with XLA where it is to be had."""
+"""Where XLA compiles, chosen in one place.
+
+Measured in November 2026 on two CPU cores: a training step of the VAE or the GAN is slower with XLA than as an ordinary
+graph, the writing of a text is 2 to 7 times as fast. On a GPU the GAN trains three times as fast with it.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,18 +10,21 @@ from functools import cache
 import tensorflow as tf
 
 
-def compiled(function: Callable) -> Callable:
-    """Return a TensorFlow function that runs as one program, loops included.
+def uses_xla() -> bool:
+    """Return whether XLA is to compile a model's steps, for `compile(..., jit_compile=uses_xla())`: on a GPU."""
+    return bool(tf.config.list_physical_devices("GPU")) and _xla_is_there()
 
-    XLA turns it into machine code without a stop between operations. That pays where a loop makes many
-    small steps, such as the writing of a text; the first call of each shape takes a few seconds to compile.
-    Where TensorFlow was built without XLA, an ordinary graph does the same, more slowly.
+
+def compiled(function: Callable) -> Callable:
+    """Return a TensorFlow function for a loop of many small steps: XLA makes it one program, where it is to be had.
+
+    The first call of each shape takes a few seconds to compile.
     """
-    return tf.function(function, jit_compile=xla_is_there(), reduce_retracing=True)
+    return tf.function(function, jit_compile=_xla_is_there(), reduce_retracing=True)
 
 
 @cache
-def xla_is_there() -> bool:
+def _xla_is_there() -> bool:
     """Return whether XLA can compile for the device in use, found out by trying it once."""
     try:
         tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1))

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.checkpoints import assign, values_of
 from helpers.descent_views import strip
 from helpers.errors import UserError
 from helpers.images import to_uint8
 from helpers.plotting import PictureWithText
+from helpers.pretrained import assign, values_of
 from helpers.progress_line import ProgressLine
 from helpers.resuming import SECONDS, Saved
 

@@ -1,5 +1,6 @@
 """Weights that this project trained and ships in `data/pretrained/`, each with a card that says how they came about."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ import numpy as np
 from IPython.display import Markdown
 
 from helpers.archives import npz_arrays
-from helpers.checkpoints import assign, digest_of, values_of
 from helpers.errors import UserError
 from helpers.profiles import CHECKOUT
 
@@ -86,3 +86,35 @@ def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str,
     np.savez_compressed(path, symbols=words, **{f"{number:04d}": array for number, array in enumerate(arrays)})
     card = {"facts": facts, "sha256": digest_of(path)}
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def values_of(variables: Sequence) -> list[np.ndarray]:
+    """Return copies of the variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str) -> None:
+    """Assign arrays to variables one by one.
+
+    Raises:
+        UserError: their number or a shape differs; it names the first weight that does, and nothing was assigned.
+    """
+    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+    if expected != found:
+        pairs = zip(variables, found, strict=False)
+        odd = next(((variable, shape) for variable, shape in pairs if tuple(variable.shape) != shape), None)
+        detail = f"{len(found)} arrays for {len(expected)} weights"
+        if odd:
+            detail = f"{getattr(odd[0], 'path', 'a weight')} is {tuple(odd[0].shape)} here and {odd[1]} there"
+        raise UserError(
+            f"{source} belongs to a model of another shape ({detail}). Use the model that it was saved from, "
+            "or reset this training."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

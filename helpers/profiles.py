@@ -120,7 +120,7 @@ def output_folder(notebook: str) -> Path:
     when the kernel ends.
 
     Raises:
-        UserError: it cannot be written to, and `NB_STOP_UNSAVED` is set, or nor can any other; or its path is none.
+        UserError: nor can any other be written to; or its path is none.
     """
     folder = expanded(os.environ.get("NB_OUTPUT_DIR", "").strip() or _results()) / notebook
     mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
@@ -128,13 +128,11 @@ def output_folder(notebook: str) -> Path:
         return _writable(folder)
     except OSError as error:
         fault = f"Results cannot be written to {folder} ({error.strerror})."
-        if stops_unsaved():
-            raise UserError(f"{fault} {mend}.") from error
     try:
         other = _writable(Path(_passing_folder().name) / notebook)
     except OSError as error:
         raise UserError(f"{fault} {mend}.") from error
-    print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}, or NB_STOP_UNSAVED=1 to stop.")
+    print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}.")
     return other
 
 
@@ -157,8 +155,3 @@ def _writable(folder: Path) -> Path:
 @cache
 def _passing_folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="generative-")
-
-
-def stops_unsaved() -> bool:
-    """Say whether long work is to stop where nothing can be saved (`NB_STOP_UNSAVED=1`), not to go on without."""
-    return os.environ.get("NB_STOP_UNSAVED", "").strip() not in ("", "0")

@@ -6,8 +6,8 @@ from itertools import count
 import numpy as np
 import tensorflow as tf
 
+from helpers.batches import untuned
 from helpers.errors import UserError
-from helpers.pipelines import untuned
 
 
 class Vocabulary:

@@ -68,23 +68,6 @@ def timers(monkeypatch):
 
 
 @pytest.fixture
-def set_policy():
-    """Return a function that puts a policy of precision in force, until the test ends."""
-    import keras
-
-    before = keras.config.dtype_policy()
-    yield keras.config.set_dtype_policy
-    keras.config.set_dtype_policy(before)
-
-
-@pytest.fixture
-def policy(request, set_policy):
-    """A policy of precision, in force; on a GPU the same layers compute in 16 bits, though they may round otherwise."""
-    set_policy(request.param)
-    return request.param
-
-
-@pytest.fixture
 def fresh_process(monkeypatch, tmp_path):
     """No variable set, no network known to be down, and a checkout of its own whose cache is empty."""
     from helpers import downloads, sources

@@ -18,8 +18,8 @@ from bench import first_edition, recipes, report, results, words
 from bench.__main__ import JOBS
 from bench.measure import SMALL, interleaved_rates, train_for_seconds, warm_up
 from helpers import metrics, text
-from helpers.checkpoints import values_of
 from helpers.errors import UserError
+from helpers.pretrained import values_of
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from scipy.stats import norm
 
 from helpers import latents
 from helpers.batches import PictureBatches, in_order
-from helpers.checkpoints import values_of
 from helpers.errors import UserError
+from helpers.pretrained import values_of
 from tools.lift import lift
 
 PROSE = Prose("04_variational_autoencoder")

@@ -12,8 +12,8 @@ from scipy.special import expit, log_expit
 from trainings import all_equal, number_gan
 
 from helpers import latents, pretrained
-from helpers.checkpoints import values_of
 from helpers.drawn_faces import draw_faces
+from helpers.pretrained import values_of
 from tools.lift import lift
 
 PROSE = Prose("05_dcgan")

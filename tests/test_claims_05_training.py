@@ -11,8 +11,8 @@ from trainings import all_equal, number_gan
 
 from helpers import latents
 from helpers.batches import PictureBatches
-from helpers.checkpoints import values_of
 from helpers.errors import UserError
+from helpers.pretrained import values_of
 from tools.lift import lift
 
 PROSE = Prose("05_dcgan")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from helpers import pretrained
-from helpers.checkpoints import digest_of, values_of
 from helpers.errors import UserError
+from helpers.pretrained import digest_of, values_of
 
 SYMBOLS = ["", "[UNK]", "naïve", "“so”", "\n"]
 FACTS = {"trained on": "nothing", "licence": "MIT"}

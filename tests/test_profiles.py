@@ -147,9 +147,6 @@ def test_a_folder_that_cannot_be_made_is_said_with_a_way_out(monkeypatch, tmp_pa
     said = capsys.readouterr().out
     assert f"They go to {folder}, which is gone when the kernel ends. Set NB_OUTPUT_DIR" in said
     assert output_folder("01_text_generation") == folder
-    monkeypatch.setenv("NB_STOP_UNSAVED", "1")
-    with pytest.raises(UserError, match=f"cannot be written to {tmp_path / 'file'}.*Set NB_OUTPUT_DIR"):
-        output_folder("01_text_generation")
 
 
 def test_where_nothing_at_all_can_be_written_it_is_said(monkeypatch, tmp_path):
@@ -168,7 +165,6 @@ def test_a_home_folder_of_nobody_is_said(monkeypatch):
 
 def test_a_folder_that_cannot_be_written_to_is_found_out_at_once(monkeypatch, tmp_path):
     monkeypatch.setenv("NB_OUTPUT_DIR", str(tmp_path))
-    monkeypatch.setenv("NB_STOP_UNSAVED", "1")
     monkeypatch.setattr(profiles.os, "getpid", lambda: "no-such-folder/probe")  # the probe's name cannot be made
     with pytest.raises(UserError, match="cannot be written to"):
         output_folder("01_text_generation")

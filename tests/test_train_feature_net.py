@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from helpers import images, pretrained
-from helpers.checkpoints import values_of
 from helpers.errors import UserError
 from helpers.feature_net import build_feature_net
+from helpers.pretrained import values_of
 from tools import pack_feature_net as pack
 from tools import tiny_imagenet
 from tools import train_feature_net as tool

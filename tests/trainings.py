@@ -1,15 +1,10 @@
 """A training of a linear model, and what is compared of trainings; for the tests."""
 
-import contextlib
-import os
-from pathlib import Path
-
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
-from helpers.checkpoints import Checkpoints, values_of
+from helpers.pretrained import values_of
 from helpers.training import Training
 
 
@@ -21,9 +16,9 @@ def line_batches(epoch, bad_epoch=None):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
 
 
-def line_model(loss="mse", eager=False):
+def line_model(loss="mse", eager=False, dropout=0.1):
     keras.utils.set_random_seed(1)
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(dropout), keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.1), loss, run_eagerly=eager)
     return model
 
@@ -42,39 +37,6 @@ def number_gan(nb, rate=1e-3, **choices):
 
 def all_equal(ones, others):
     return all(np.array_equal(one, other) for one, other in zip(ones, others, strict=True))
-
-
-@contextlib.contextmanager
-def read_only(folder, monkeypatch):
-    """Let no checkpoint be written to a folder: by its permissions, which do not bind root, so not as root either.
-
-    It has to be a relative path: nobody else may go through the folders above those of the tests.
-    """
-    save, here = Checkpoints.save, Path.cwd()
-
-    def save_as_nobody(self, *given):
-        if os.geteuid():
-            return save(self, *given)
-        os.seteuid(65_534)
-        try:
-            return save(self, *given)
-        finally:
-            os.seteuid(0)
-
-    if not os.geteuid():
-        try:
-            os.seteuid(65_534)
-            os.seteuid(0)
-        except OSError as error:
-            pytest.skip(f"root that may be nobody else ({error})")
-    here.chmod(0o755)
-    folder.chmod(0o555)
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr(Checkpoints, "save", save_as_nobody)
-            yield
-    finally:
-        folder.chmod(0o755)
 
 
 class Validation:

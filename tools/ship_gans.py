@@ -21,10 +21,10 @@ import keras
 import numpy as np
 
 from helpers import celeba, latents, pretrained
-from helpers.checkpoints import assign
 from helpers.errors import UserError
 from helpers.kid import kernel_inception_distance
 from helpers.picture_features import feature_model, picture_features
+from helpers.pretrained import assign
 from tools.lift import lift
 from tools.ship_weights import newest
 

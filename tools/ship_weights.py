@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import datasets, metrics, pretrained, text
-from helpers.checkpoints import Checkpoints, assign
+from helpers.checkpoints import Checkpoints
 from helpers.errors import UserError
+from helpers.pretrained import assign
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_text_generation.ipynb"

@@ -16,9 +16,9 @@ import tensorflow as tf
 from sklearn.datasets import load_sample_image
 
 from helpers import images, pretrained
+from helpers.batches import untuned
 from helpers.errors import UserError
 from helpers.feature_net import BLOCKS, build_feature_net
-from helpers.pipelines import untuned
 from helpers.training import Training
 from tools import pack_feature_net as pack
 from tools.tiny_imagenet import Pictures, augment, find_data, read_pictures, read_words
