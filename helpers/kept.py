@@ -55,7 +55,7 @@ def _digest(settings: object) -> str:
 def _load(path: Path, digest: str) -> np.ndarray | dict[str, np.ndarray] | None:
     """Return what a file has, or None if it is not there, damaged, or made with other settings."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except Exception:  # it is not there, or damaged in whatever way
         return None

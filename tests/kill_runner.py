@@ -11,20 +11,17 @@ import io
 import json
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it turns off
-from helpers import backbones, gan_monitor, images, latents, painting, text
+from helpers import gan_monitor, images, latents, text
 from helpers.batches import PictureBatches
 from helpers.checkpoints import Checkpoints, values_of
-from helpers.descent import Descent
 from helpers.drawn_faces import draw_faces
 from helpers.progress_line import StepWatch
-from helpers.resuming import Rounds, Saved
 from helpers.training import Training
 from tools.lift import lift
 
@@ -109,49 +106,7 @@ def words(folder: Path) -> list[np.ndarray]:
     return values_of(model.weights)
 
 
-def dream(folder: Path) -> list[np.ndarray]:
-    """Dream as notebook 02 does: two octaves of six steps, each step rolled at random and kept."""
-    names = "dream", "mixture", "compile_gradient", "mean_absolute"
-    nb = lift(NOTEBOOKS / "02_deep_dream.ipynb", *names, Rounds=partial(Rounds, seconds=0))
-    gradient = nb.compile_gradient(backbones.load("feature_net"), nb.mixture({"block2_conv1": 1.0}))
-    climb = {"octaves": 2, "factor": 1.1, "steps": 6, "step": 0.01, "normalise": nb.mean_absolute, "jitter": 9}
-    made = nb.dream(gradient, painting.paint("embers", 84, 90), keep=folder, **climb)
-    stages = [picture for stage in made.stages for picture in stage.values()]
-    return [made.picture, np.array(made.values), *stages]
-
-
-def style() -> tuple:
-    """Return of notebook 03 its functions, an objective on two layers, and content and style at 24 pixels."""
-    names = "paint", "follow_gradient", "measure_targets", "make_objective", "PRESETS"
-    nb = lift(NOTEBOOKS / "03_neural_style_transfer.ipynb", *names)
-    nb.Descent = partial(Descent, seconds=0)
-    network, layers = backbones.load("feature_net"), ("block2_conv1", ("block1_conv1", "block1_conv2"))
-    features, preprocess = backbones.features(network, [layers[0], *layers[1]]), network.preprocessing.preprocess
-    objective, measure = nb.make_objective(features, preprocess), partial(nb.measure_targets, features, preprocess)
-    pictures = [images.fit(painting.paint(name, 48, 64), 24) for name in ("embers", "swirls")]
-    return nb, objective, partial(measure, layers), *pictures
-
-
-def steps(folder: Path) -> list[np.ndarray]:
-    """Paint as notebook 03 does with a Keras optimiser: 12 steps of Adam, with a rate that decays."""
-    nb, objective, measure, content, other = style()
-    rate = keras.optimizers.schedules.ExponentialDecay(0.02, decay_steps=3, decay_rate=0.9)
-    given = objective, measure(content, other), nb.PRESETS["this notebook"], content, 12
-    with Descent(content, 12, "steps", checkpoints=folder, seconds=0, settings=given[:3]) as descent:
-        picture = nb.follow_gradient(*given, keras.optimizers.Adam(rate), descent)
-    return [descent.picture, picture, *descent.stages.values()]
-
-
-def rounds(folder: Path) -> list[np.ndarray]:
-    """Paint by notebook 03's own `paint`: L-BFGS at two heights, 7 evaluations each."""
-    nb, objective, measure, content, other = style()
-    painted = nb.paint(
-        objective, measure, content, other, (16, 24), nb.PRESETS["this notebook"], 14, checkpoints=folder
-    )
-    return [painted.picture, *painted.stages.values()]
-
-
-LOOPS = {loop.__name__: loop for loop in (characters, seldom, words, digits, faces, gan, dream, steps, rounds)}
+LOOPS = {loop.__name__: loop for loop in (characters, seldom, words, digits, faces, gan)}
 
 
 def event(name: str) -> None:
@@ -173,7 +128,7 @@ class TornFile(io.BufferedWriter):
 def tell_of(folder: Path) -> None:
     """Have this process tell of each training step, and of each change of the folder before it makes it."""
     named = {"open": 0, "os.mkdir": 0, "os.rename": 0, "os.remove": 0, "os.rmdir": 0, "shutil.rmtree": 0}
-    step, keep, opened, here = StepWatch.on_train_batch_end, Saved.keep, Path.open, str(folder)
+    step, opened, here = StepWatch.on_train_batch_end, Path.open, str(folder)
 
     def hook(name: str, arguments: tuple) -> None:
         # Removing goes down by file descriptors and bare names, which only `shutil.rmtree` tells the folder of.
@@ -184,25 +139,20 @@ def tell_of(folder: Path) -> None:
         step(self, batch, logs)
         event("step")
 
-    def kept(self, *arguments, **options):
-        event("step")
-        keep(self, *arguments, **options)
-
     def torn(self, mode="r", **options):
         if mode != "wb" or not str(self).startswith(here):
             return opened(self, mode, **options)
         return TornFile(io.FileIO(self, "w"))
 
-    StepWatch.on_train_batch_end, Saved.keep, Path.open = stepped, kept, torn
+    StepWatch.on_train_batch_end, Path.open = stepped, torn
     sys.addaudithook(hook)
 
 
 def outcome(results: list[np.ndarray], folder: Path) -> dict:
     """Return digests of all that the training has come to, its history, and what else its checkpoint says."""
     [found] = {path.parent for path in folder.rglob("checkpoint-*")}
-    arrays, state = Checkpoints(found).load()  # last weights, slots, steps, random states, best weights, pictures
-    records = state.pop("history") if "history" in state else state.pop("rounds")
-    history = [{name: value for name, value in record.items() if name != "seconds"} for record in records]
+    arrays, state = Checkpoints(found).load()  # last weights, slots, steps, random states, best weights
+    history = [{name: value for name, value in record.items() if name != "seconds"} for record in state.pop("history")]
     digests = [hashlib.sha256(array.tobytes()).hexdigest()[:16] for array in [*arrays, *results]]
     names = sorted(path.name for path in found.iterdir())
     state.pop("seconds", None)
