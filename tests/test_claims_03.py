@@ -10,7 +10,7 @@ from claims import Prose
 
 from bench.style import recipe_objective
 from helpers import backbones, images, painting
-from helpers.descent import Descent, checked_weights
+from helpers.descent import Descent
 from helpers.errors import UserError
 from tools.lift import lift
 
@@ -19,7 +19,7 @@ nb = lift(
     PROSE.path,
     *("content_loss", "gram_matrix", "style_distance", "total_variation", "PRESETS", "relative", "books"),
     *("measure_targets", "make_objective", "score", "minimise", "paint", "follow_gradient", "keep_colours"),
-    "measure_mixture",
+    *("measure_mixture", "checked_weights"),
 )
 random = np.random.default_rng(0)
 
@@ -149,7 +149,7 @@ def test_the_books_loss_is_that_of_three_images_at_once(network, see, content, s
         noisy,
         np.full_like(noisy, 0.4),
     ):  # in the noisy one variation outweighs the rest, in the flat it is 0
-        losses, gradient = objective(tf.constant(picture), targets, checked_weights(preset))
+        losses, gradient = objective(tf.constant(picture), targets, nb.checked_weights(preset))
         loss, slope = recipe(tf.Variable(preprocess(picture)[None]))
         assert float(losses["total"]) == pytest.approx(float(loss), rel=1e-3)
         largest = np.abs(gradient).max()
@@ -168,7 +168,7 @@ def test_a_picture_that_is_its_own_target_has_no_loss(see, content):
 
 def test_the_gradient_agrees_with_finite_differences(see, content, style):
     measure, objective, _ = see
-    targets, weights = measure(content, style), checked_weights(WEIGHTS)
+    targets, weights = measure(content, style), nb.checked_weights(WEIGHTS)
     gradient = objective(tf.constant(content), targets, weights)[1].numpy()
     way = (np.sign(gradient) * random.integers(0, 2, gradient.shape)).astype(np.float32)
     at = lambda shift: float(objective(tf.constant(content + shift * way), targets, weights)[0]["total"])  # noqa: E731
@@ -228,7 +228,7 @@ def test_too_large_a_weight_stops_with_the_last_good_picture(see, content, style
     measure, objective, _ = see
     with Descent(content, 5) as descent:
         nb.minimise(objective, measure(content, style), {**WEIGHTS, "style": 1e39}, content, 5, descent)
-    assert not descent.is_complete and "no longer a finite number" in capsys.readouterr().out
+    assert not descent.is_complete and "finite" in capsys.readouterr().out
     np.testing.assert_array_equal(descent.picture, content)
 
 

@@ -101,7 +101,7 @@ def code(*sources, **metadata):
         (form.length, code(*["x"] * 3, "\n".join(["x = 1"] * 31)), "has 31 lines, more than 30"),
         (form.length, code(*["x = 1\n" * 9] * 3), "the median cell has 9 lines"),
         (form.length, code(*["x = 1"] * 91), "the opening has 91 code cells"),
-        (form.length, code(*["x = 1\n" * 7] * 36), "the opening has 252 lines of code"),
+        (form.length, code(*["x = 1\n" * 7] * 41), "the opening has 287 lines of code"),
         (form.plain_python, code("%matplotlib inline"), "magic or a shell escape"),
         (form.plain_python, code("!ls"), "magic or a shell escape"),
         (form.plain_python, code("%%time\nx = 1"), "magic or a shell escape"),

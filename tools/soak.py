@@ -27,9 +27,9 @@ TESTS = (
     *(f"tests/test_fuzz_{kind}.py" for kind in ("archives", "pictures", "texts", "weights")),
     "tests/test_streaming.py",
     "tests/test_limits.py",
-    # What has one form only: full disks and damaged checkpoints, bad mirrors.
-    *(f"tests/test_{name}.py" for name in ("checkpoints", "resuming", "descent", "kept_pictures")),
-    *(f"tests/test_training{kind}.py" for kind in ("", "_killed")),
+    # What has one form only: full disks and damaged checkpoints, bad mirrors, numbers, several devices.
+    *(f"tests/test_{name}.py" for name in ("checkpoints", "kept", "descent")),
+    *(f"tests/test_training{kind}.py" for kind in ("", "_again", "_killed", "_two_networks")),
     *(f"tests/test_{name}.py" for name in ("downloads", "archives", "code_in_files", "backbones", "stored_pictures")),
 )
 LONG = {
