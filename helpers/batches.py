@@ -7,22 +7,20 @@ import tensorflow as tf
 
 from helpers.errors import UserError
 from helpers.pipelines import untuned
-from helpers.stored_pictures import StoredPictures
 
 
 class PictureBatches:
     """Gives each epoch's batches of pictures: `batches(epoch)`.
 
-    The pictures stay in memory as bytes, once, or on the disk; a batch is turned into floats when it is due. Either
-    way the same pictures and the same seed give the same batches.
+    The pictures stay in memory as bytes, once; a batch is turned into floats when it is due. The same pictures and the
+    same seed give the same batches.
     """
 
-    def __init__(self, pictures: np.ndarray | StoredPictures, batch_size: int, seed: int, flip: bool = False) -> None:
+    def __init__(self, pictures: np.ndarray, batch_size: int, seed: int, flip: bool = False) -> None:
         """Take the pictures to draw from.
 
         Args:
-            pictures: uint8 `(n, height, width, channels)`, values 0–255; or those of `picture_folder.stream_folder`,
-                of which a few batches are in memory at a time.
+            pictures: uint8 `(n, height, width, channels)`, values 0–255.
             batch_size: pictures in a batch; those left over at the end of an epoch wait for the next one.
             seed: another one is another order.
             flip: whether each picture is mirrored, left to right, every other time on average.
@@ -30,8 +28,7 @@ class PictureBatches:
         Raises:
             UserError: the pictures have another shape or type, or are too few for a batch.
         """
-        is_stored = isinstance(pictures, StoredPictures)
-        pictures = pictures if is_stored else np.asarray(pictures)
+        pictures = np.asarray(pictures)
         if pictures.ndim != 4 or pictures.dtype != np.uint8:
             raise UserError(
                 f"pictures must be bytes (uint8) of shape (n, height, width, channels), not {pictures.dtype} "
@@ -41,11 +38,10 @@ class PictureBatches:
             raise UserError(
                 f"{len(pictures)} pictures do not fill a batch of {batch_size}. Give more, or a smaller batch."
             )
-        self._pictures = pictures if is_stored else tf.constant(pictures)
+        self._pictures = tf.constant(pictures)
         self.batch_size, self._seed, self._flip = batch_size, seed, flip
         said = f"{pictures.shape} {batch_size} {seed} {flip} ".encode()
-        content = pictures.digest.encode() if is_stored else np.ascontiguousarray(pictures).tobytes()
-        self.digest = hashlib.sha256(said + content).hexdigest()  # names these batches
+        self.digest = hashlib.sha256(said + np.ascontiguousarray(pictures).tobytes()).hexdigest()  # names these batches
 
     def __call__(self, epoch: int) -> tf.data.Dataset:
         """Return the batches of an epoch, from 0: float32 pictures in [0, 1], each as input and as target."""
@@ -56,17 +52,11 @@ class PictureBatches:
         return untuned(rows.map(self._batch, num_parallel_calls=2, deterministic=True).prefetch(2))
 
     def _batch(self, rows: tf.Tensor, mirrored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = self._at(rows)
+        batch = tf.gather(self._pictures, rows)
         if self._flip:  # as long as they are bytes: a quarter of the memory to move
             batch = tf.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
         batch = tf.cast(batch, tf.float32) / 255
         return batch, batch
-
-    def _at(self, rows: tf.Tensor) -> tf.Tensor:
-        if not isinstance(self._pictures, StoredPictures):
-            return tf.gather(self._pictures, rows)
-        read = tf.numpy_function(self._pictures.__getitem__, [rows], tf.uint8)
-        return tf.ensure_shape(read, (self.batch_size, *self._pictures.shape[1:]))
 
 
 def in_order(pictures: np.ndarray, batch_size: int = 500) -> tf.data.Dataset:

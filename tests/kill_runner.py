@@ -113,7 +113,7 @@ def dream(folder: Path) -> list[np.ndarray]:
     """Dream as notebook 02 does: two octaves of six steps, each step rolled at random and kept."""
     names = "dream", "mixture", "compile_gradient", "mean_absolute"
     nb = lift(NOTEBOOKS / "02_deep_dream.ipynb", *names, Rounds=partial(Rounds, seconds=0))
-    gradient = nb.compile_gradient(backbones.load("feature_net"), nb.mixture({"block2_conv1": 1.0}))
+    gradient = nb.compile_gradient(backbones.load_network("feature_net"), nb.mixture({"block2_conv1": 1.0}))
     climb = {"octaves": 2, "factor": 1.1, "steps": 6, "step": 0.01, "normalise": nb.mean_absolute, "jitter": 9}
     made = nb.dream(gradient, painting.paint("embers", 84, 90), keep=folder, **climb)
     stages = [picture for stage in made.stages for picture in stage.values()]
@@ -125,7 +125,7 @@ def style() -> tuple:
     names = "paint", "follow_gradient", "measure_targets", "make_objective", "PRESETS"
     nb = lift(NOTEBOOKS / "03_neural_style_transfer.ipynb", *names)
     nb.Descent = partial(Descent, seconds=0)
-    network, layers = backbones.load("feature_net"), ("block2_conv1", ("block1_conv1", "block1_conv2"))
+    network, layers = backbones.load_network("feature_net"), ("block2_conv1", ("block1_conv1", "block1_conv2"))
     features, preprocess = backbones.features(network, [layers[0], *layers[1]]), network.preprocessing.preprocess
     objective, measure = nb.make_objective(features, preprocess), partial(nb.measure_targets, features, preprocess)
     pictures = [images.fit(painting.paint(name, 48, 64), 24) for name in ("embers", "swirls")]

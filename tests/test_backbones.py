@@ -19,8 +19,8 @@ from keras.src.legacy.saving import legacy_h5_format
 from sklearn.datasets import load_sample_image
 
 from helpers import backbones, images, pretrained, sources
+from helpers.backbones import CLASSES, build_feature_net
 from helpers.errors import UserError
-from helpers.feature_net import CLASSES, build_feature_net
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
 OFFICIAL = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -60,7 +60,7 @@ def saved(own_folder):
 
 @pytest.fixture(scope="module")
 def embedded():
-    return backbones.load("feature_net")
+    return backbones.load_network("feature_net")
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,10 @@ def assert_same_weights(found, expected):
 
 
 def test_a_local_file_is_read(saved, capsys):
-    backbone = backbones.load("vgg16")
+    backbone = backbones.load_network("vgg16")
     assert_same_weights(backbone.model, saved)
     assert backbone.name == "vgg16" and not backbone.is_embedded
-    assert backbone.preprocessing is images.VGG
+    assert backbone.preprocessing is backbones.VGG
     assert backbone.model.trainable_weights == []
     assert capsys.readouterr().out == f"{backbone.source}\n"
     assert "local copy" in backbone.source and "vgg16_notop.weights.h5" in backbone.source
@@ -88,13 +88,13 @@ def test_the_official_file_serves_too_also_from_keras_own_cache(tmp_path, place)
     model = tiny_net()
     with h5py.File(tmp_path / place / OFFICIAL, "w") as file:  # the official files are in Keras' older format
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    assert_same_weights(backbones.load("vgg16").model, model)
+    assert_same_weights(backbones.load_network("vgg16").model, model)
 
 
 def test_without_a_file_the_embedded_net_stands_in_and_says_so(capsys):
-    backbone = backbones.load("vgg16")
+    backbone = backbones.load_network("vgg16")
     assert backbone.is_embedded and backbone.name == "feature_net"
-    assert backbone.preprocessing is images.CENTRED
+    assert backbone.preprocessing is backbones.CENTRED
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
     for part in ("in place of vgg16", "NB_OFFLINE is set", OFFICIAL, "58.9 MB", "GENERATIVE_DATA_DIR"):
@@ -103,13 +103,13 @@ def test_without_a_file_the_embedded_net_stands_in_and_says_so(capsys):
 
 def test_the_stand_in_can_be_asked_for(saved, monkeypatch):
     monkeypatch.setenv("NB_DATA", "standin")
-    assert backbones.load("vgg16").is_embedded
+    assert backbones.load_network("vgg16").is_embedded
 
 
 def test_real_falls_back_on_nothing(own_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("NB_DATA", "real")
     with pytest.raises(UserError) as refusal:
-        backbones.load("vgg16")
+        backbones.load_network("vgg16")
     for part in (OFFICIAL, str(own_folder), str(tmp_path / "keras" / "models"), "https://storage", "NB_DATA=auto"):
         assert part in str(refusal.value)
 
@@ -118,7 +118,7 @@ def test_a_net_computes_in_float32_also_where_other_networks_do_not(saved, set_p
     """Style losses multiply activations of some thousands with each other: too large for float16."""
     picture = np.full((1, 8, 8, 3), 1.0001, np.float32)
     set_policy("mixed_float16")
-    activations = backbones.features(backbones.load("vgg16"), ["block1_conv2"])(picture)["block1_conv2"]
+    activations = backbones.features(backbones.load_network("vgg16"), ["block1_conv2"])(picture)["block1_conv2"]
     assert keras.config.dtype_policy().name == "mixed_float16"
     assert activations.dtype == "float32"
     set_policy("float32")
@@ -222,7 +222,7 @@ def test_weights_that_are_packed_are_read(saved, own_folder, options):
     path = own_folder / "vgg16_notop.weights.h5"
     kernel = np.linspace(-1, 1, 108).reshape(3, 3, 3, 4)
     kernel_replaced(path, data=kernel, chunks=(3, 3, 3, 3), compression="gzip", **options)
-    np.testing.assert_allclose(backbones.load("vgg16").model.get_weights()[0], kernel, rtol=1e-6)
+    np.testing.assert_allclose(backbones.load_network("vgg16").model.get_weights()[0], kernel, rtol=1e-6)
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -231,7 +231,7 @@ def test_a_file_that_lies_or_leads_elsewhere_is_refused_before_it_is_read(saved,
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match="cannot be read as the weights") as caught:
-            backbones.load("vgg16")
+            backbones.load_network("vgg16")
         assert LIES[lie] in str(caught.value.__cause__)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
@@ -243,12 +243,12 @@ def test_a_damaged_or_wrong_file_is_refused_with_its_name(saved, own_folder, dam
     path = own_folder / "vgg16_notop.weights.h5"
     damage(path)
     with pytest.raises(UserError, match=f"{path} cannot be read as the weights of vgg16.*get it again"):
-        backbones.load("vgg16")
+        backbones.load_network("vgg16")
 
 
 def test_an_unknown_net_is_refused_with_the_names_there_are():
     with pytest.raises(UserError, match="'resnet'. Known: inception_v3, vgg19, vgg16, feature_net"):
-        backbones.load("resnet")
+        backbones.load_network("resnet")
 
 
 def test_features_are_the_layers_activations_and_nothing_deeper(embedded, photograph):
@@ -368,7 +368,7 @@ def test_real_weights_tell_photographs_apart(name, monkeypatch, photograph):
     monkeypatch.setenv("NB_DATA", "real")
     if name == "vgg16":
         monkeypatch.setitem(backbones._NETS, name, replace(backbones._NETS[name], build=keras.applications.VGG16))
-    backbone = backbones.load(name)
+    backbone = backbones.load_network(name)
     assert not backbone.is_embedded
     deepest = list(backbone.presets.dream["second edition"])[-1]
     flower = images.fit(load_sample_image("flower.jpg").astype(np.float32) / 255, 200)

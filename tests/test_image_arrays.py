@@ -61,7 +61,7 @@ def test_the_middle_is_cut_out_as_a_copy():
             images.center_crop(picture, height, width)
 
 
-RANGES = [images.INCEPTION, images.VGG, images.CENTRED]
+RANGES = [backbones.INCEPTION, backbones.VGG, backbones.CENTRED]
 
 
 @pytest.mark.parametrize("pair", RANGES, ids=lambda pair: pair.name)
@@ -81,9 +81,9 @@ def test_preprocessing_is_that_of_the_networks():
     picture = RANDOM.uniform(0, 1, (4, 5, 3)).astype(np.float32)
     inception = tf.keras.applications.inception_v3.preprocess_input(picture * 255)
     vgg = tf.keras.applications.vgg19.preprocess_input(picture * 255)
-    assert images.INCEPTION.preprocess(picture) == pytest.approx(inception, abs=1e-4)
-    assert images.VGG.preprocess(picture) == pytest.approx(vgg, abs=1e-3)
-    assert images.CENTRED.preprocess(np.array([[0.5, 0.25, 1.0]])).tolist() == [[0, -1, 2]]
+    assert backbones.INCEPTION.preprocess(picture) == pytest.approx(inception, abs=1e-4)
+    assert backbones.VGG.preprocess(picture) == pytest.approx(vgg, abs=1e-3)
+    assert backbones.CENTRED.preprocess(np.array([[0.5, 0.25, 1.0]])).tolist() == [[0, -1, 2]]
 
 
 @pytest.mark.parametrize("pair", RANGES, ids=lambda pair: pair.name)

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import pretrained
+from helpers.backbones import build_feature_net
 from helpers.checkpoints import assign, values_of
-from helpers.feature_net import build_feature_net
 
 MACHINE = f"{platform.machine()}, {platform.system()}"
 LICENCE = "ImageNet's terms, as for the pictures it learned from: non-commercial research and education; not MIT"
