@@ -64,7 +64,7 @@ def zip_reader(path: Path, pattern: str, largest: int = LARGEST) -> Iterator[tup
     def read(name: str) -> bytes:
         with _whole(path), archive.open(name) as file:
             size = archive.getinfo(name).file_size
-            content = file.read(min(size, largest) + 1)  # at its end zipfile compares the checksum
+            content = file.read(size + 1) if size <= largest else b""  # at its end zipfile compares the checksum
             if len(content) != size:
                 raise zipfile.BadZipFile(f"{name} is larger than {largest:,} bytes, or cut off")
             return content
