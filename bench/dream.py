@@ -92,7 +92,7 @@ def _same(values):
 def _from_books_range(backbone: backbones.Backbone) -> Callable:
     """Return what turns [-1, 1] into what the net takes: for InceptionV3, nothing."""
     preprocess = backbone.preprocessing.preprocess
-    return _same if backbone.preprocessing is images.INCEPTION else lambda values: preprocess(values / 2 + 0.5)
+    return _same if backbone.preprocessing is backbones.INCEPTION else lambda values: preprocess(values / 2 + 0.5)
 
 
 def _books_length(gradient: np.ndarray) -> np.ndarray:
@@ -107,9 +107,9 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 def whole_dream(sizes: Sizes) -> list[Row]:
     """Return the row of the seconds of a whole dream, tracing and compiling included."""
-    backbone = backbones.load("inception_v3")
+    backbone = backbones.load_network("inception_v3")
     weights = backbone.presets.dream["second edition"]
-    picture = pictures.load("china", sizes.dream_height).pixels
+    picture = pictures.load_picture("china", sizes.dream_height).pixels
     results: dict[str, np.ndarray] = {}
     net = in_books_range(backbone)
     actions = {
@@ -153,7 +153,7 @@ def whole_dream(sizes: Sizes) -> list[Row]:
 
 def in_books_range(backbone: backbones.Backbone, edition: str = "second edition") -> keras.Model:
     """Return the net itself where it takes [-1, 1], as InceptionV3 does, or else behind a layer that converts."""
-    if backbone.preprocessing is images.INCEPTION:
+    if backbone.preprocessing is backbones.INCEPTION:
         return backbone.model
     entrance = keras.Input((None, None, 3))
     values = keras.layers.Lambda(_from_books_range(backbone))(entrance)
@@ -171,11 +171,11 @@ import helpers
 from bench import dream
 from helpers import backbones, images, pictures
 from tools.execute import peak_memory
-backbone = backbones.load("inception_v3")
+backbone = backbones.load_network("inception_v3")
 notebook = dream.lift(dream.NOTEBOOK, *dream.NAMES)
 gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["first edition"]))
 height, width, tile = map(int, sys.argv[1:])
-picture = images.resize(pictures.load("china").pixels, height, width)
+picture = images.resize(pictures.load_picture("china").pixels, height, width)
 settings = dict(octaves=2, steps=1, step=0.01, normalise=notebook.mean_absolute, jitter=tile // 2, tile=tile)
 made = notebook.dream(gradient, picture, **settings)
 assert np.abs(made.picture - picture).max() > 0.005

@@ -61,9 +61,9 @@ def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarra
 
 def whole_dream(sizes: Sizes) -> list[Row]:
     """Return the row of the seconds of a whole dream, tracing and compiling included."""
-    backbone = backbones.load("inception_v3")
+    backbone = backbones.load_network("inception_v3")
     weights = backbone.presets.dream[EDITION]
-    picture = pictures.load("china", sizes.dream_height).pixels
+    picture = pictures.load_picture("china", sizes.dream_height).pixels
     net, notebook = dream.in_books_range(backbone, EDITION), lift(dream.NOTEBOOK, *dream.NAMES)
     settings = {"step": STEP / 2, "normalise": notebook.mean_absolute}  # the notebook's pictures have half the range
 

@@ -66,9 +66,9 @@ class Task:
     """Photograph, painting and network at one height; the book's loss by the notebook's objective and by the recipe."""
 
     def __init__(self, height: int, edition: str = "second edition") -> None:
-        self.network = backbones.load_first("vgg19", "vgg16")
-        self.content = images.fit(pictures.load("china").pixels, height)
-        self.style = images.resize(pictures.load("starry_night").pixels, *self.content.shape[:2])
+        self.network = backbones.load_network("vgg19", "vgg16")
+        self.content = images.fit(pictures.load_picture("china").pixels, height)
+        self.style = images.resize(pictures.load_picture("starry_night").pixels, *self.content.shape[:2])
         names = ("make_objective", "measure_targets", "books", "PRESETS", "minimise", "follow_gradient")
         self.notebook = lift(NOTEBOOK, *names)
         presets, preprocess = self.network.presets, self.network.preprocessing.preprocess

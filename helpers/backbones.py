@@ -1,4 +1,4 @@
-"""Pretrained convolutional nets for notebooks 02 and 03, with the layers that the books look at."""
+"""Pretrained convolutional nets for notebooks 02 and 03: what they expect, and the layers that the books look at."""
 
 import difflib
 import warnings
@@ -6,14 +6,107 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import h5py
 import keras
+import numpy as np
 
-from helpers import pretrained, sources, weight_files
+from helpers import pretrained, sources
 from helpers.errors import UserError
-from helpers.feature_net import build_feature_net
-from helpers.images import CENTRED, INCEPTION, VGG, Preprocessing
 
 EMBEDDED = "feature_net"
+BLOCKS = ((32, 2), (64, 2), (128, 3), (256, 3))  # of feature_net: (channels, convolutions) of each block
+CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network expects: (…, 3) RGB in [0, 1] to its own range and channel order, and back.
+
+    Both functions take NumPy arrays or TensorFlow tensors of floats and return the same kind and dtype. They
+    clip nothing: a picture that ascent has pushed out of [0, 1] comes back as it is.
+    """
+
+    name: str
+    preprocess: Callable
+    deprocess: Callable
+
+
+def _affine(name: str, mean: Sequence[float], scale: float | Sequence[float], reverse: bool = False) -> Preprocessing:
+    """Return the pair for (picture - mean) * scale, the channels turned round before that if `reverse`."""
+    step = -1 if reverse else 1
+
+    def preprocess(picture):
+        return (picture[..., ::step] - _like(mean, picture)) * _like(scale, picture)
+
+    def deprocess(values):
+        return (values / _like(scale, values) + _like(mean, values))[..., ::step]
+
+    return Preprocessing(name, preprocess, deprocess)
+
+
+def _like(constant, values) -> np.ndarray:
+    """Return a constant in the dtype of an array or tensor of floats; whole numbers have no range to trust."""
+    dtype = np.dtype(getattr(values.dtype, "as_numpy_dtype", values.dtype))
+    if np.issubdtype(dtype, np.integer):
+        raise UserError(f"a picture of {dtype} is not in [0, 1]. Divide by 255 first.")
+    return np.asarray(constant, dtype)
+
+
+# To RGB in [-1, 1].
+INCEPTION = _affine("inception", (0.5, 0.5, 0.5), 2)
+# To BGR in 0–255 minus ImageNet's mean, blue first: these nets were trained in Caffe.
+VGG = _affine("vgg", np.divide((103.939, 116.779, 123.68), 255), 255, reverse=True)
+# To RGB of mean 0 and standard deviation 1, or nearly so, for the project's own net.
+CENTRED = _affine("centred", (0.5, 0.5, 0.5), np.divide(1, (0.25, 0.25, 0.25)))
+
+
+def build_feature_net(
+    blocks: Sequence[tuple[int, int]] = BLOCKS,
+    classes: int = CLASSES,
+    for_training: bool = False,
+    dtype: str = "float32",
+) -> keras.Model:
+    """Build the small net that this project trained (`tools/train_feature_net.py`).
+
+    It has 3x3 convolutions with ReLU in blocks, average pooling between them, a linear classifier on top. Its layers
+    are named, and its blocks filled, like the first four of VGG16, at half the width.
+
+    Args:
+        blocks: channels and number of convolutions of each block.
+        classes: the number of logits.
+        for_training: with batch normalisation (each `NAME_norm` after the convolution NAME, which then has
+            no bias) and dropout before the classifier. Folding turns the one form into the other.
+        dtype: Keras' policy for all layers but the classifier, such as "mixed_bfloat16".
+
+    Returns:
+        A model from (batch, height, width, 3), any size that the poolings leave something of, to
+        (batch, classes) float32 logits. A layer `block2_conv1` gives its activations, after the ReLU.
+    """
+    inputs = outputs = keras.Input((None, None, 3), name="picture")
+    for number, (channels, convolutions) in enumerate(blocks, start=1):
+        if number > 1:
+            outputs = keras.layers.AveragePooling2D(2, name=f"block{number - 1}_pool", dtype=dtype)(outputs)
+        for place in range(1, convolutions + 1):
+            outputs = _convolution(f"block{number}_conv{place}", channels, for_training, dtype)(outputs)
+    outputs = keras.layers.GlobalAveragePooling2D(name="mean", dtype="float32")(outputs)
+    if for_training:
+        outputs = keras.layers.Dropout(0.2, name="dropout")(outputs)
+    return keras.Model(inputs, keras.layers.Dense(classes, name="logits", dtype="float32")(outputs), name="feature_net")
+
+
+def _convolution(name: str, channels: int, for_training: bool, dtype: str):
+    """Return a function of a tensor: convolution and ReLU, with batch normalisation between them for training."""
+    if not for_training:
+        return keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=name, dtype=dtype)
+
+    def apply(inputs):
+        outputs = keras.layers.Conv2D(
+            channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name, dtype=dtype
+        )(inputs)
+        outputs = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm", dtype=dtype)(outputs)
+        return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(outputs)
+
+    return apply
 
 
 @dataclass(frozen=True)
@@ -175,21 +268,24 @@ def features(backbone: Backbone, layers: Sequence[str]) -> keras.Model:
     return model
 
 
-def load(name: str) -> Backbone:
+def load_network(*names: str) -> Backbone:
     """Load a pretrained net and print one line that says which, and where its weights come from.
 
     The order is: a local file (`NAME_notop.weights.h5`, or the official file, also in Keras' own cache), the
     official download, and, unless `NB_DATA=real`, the small net that this project trained and ships.
 
     Args:
-        name: one of `NAMES`: "inception_v3", "vgg19", "vgg16" or "feature_net".
+        names: one or more of `NAMES`: "inception_v3", "vgg19", "vgg16" and "feature_net". Of several, best first, the
+            first whose weights can be had is loaded, otherwise as if only the best had been asked for.
 
     Raises:
         UserError: there is no such net; its file is damaged or another net's; or `NB_DATA=real` and it
             cannot be had.
     """
-    if name not in _NETS:
-        raise UserError(f"there is no net {name!r}. Known: {', '.join(NAMES)}.")
+    for name in names:
+        if name not in _NETS:
+            raise UserError(f"there is no net {name!r}. Known: {', '.join(NAMES)}.")
+    name = names[0] if len(names) == 1 else next(filter(_can_be_had, names), names[0])
     if name == EMBEDDED:
         return _embedded("feature_net: trained by this project on 64 x 64 pixels of 100 classes of ImageNet.")
     lookup = sources.find(name)
@@ -209,7 +305,7 @@ def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
     try:
         with warnings.catch_warnings():  # Keras warns of containers of its own before it raises
             warnings.simplefilter("ignore")
-            weight_files.check(path, model)
+            _check_size(path, model)
             model.load_weights(path)
     except Exception as error:  # HDF5 and Keras raise a dozen kinds for files that are cut off, altered or another's
         raise UserError(
@@ -218,6 +314,16 @@ def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
         ) from error
     model.trainable = False
     return model
+
+
+def _check_size(path: Path, model: keras.Model) -> None:
+    """Raise a ValueError if an HDF5 file declares far more numbers than the model has. float64 fits."""
+    most = 2 * sum(4 * weight.shape.num_elements() for weight in model.weights) + (1 << 20)  # bytes
+    arrays = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        if sum(array.size * array.dtype.itemsize for array in arrays) > most:
+            raise ValueError("it is far too large")
 
 
 def _embedded(line: str) -> Backbone:
@@ -232,11 +338,6 @@ def _embedded(line: str) -> Backbone:
 def _report(backbone: Backbone) -> Backbone:
     print(backbone.source)
     return backbone
-
-
-def load_first(*names: str) -> Backbone:
-    """Load the first of several nets whose weights can be had, best first; otherwise as `load` of the best one."""
-    return load(next((name for name in names if _can_be_had(name)), names[0]))
 
 
 def _can_be_had(name: str) -> bool:

@@ -8,7 +8,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from helpers import sources, standins
-from helpers.archives import archive_members, read_member
+from helpers.archives import read_member, tar_members
 from helpers.errors import UserError
 from helpers.grammar import ReviewGrammar
 from helpers.profiles import expanded
@@ -16,6 +16,7 @@ from helpers.profiles import expanded
 NIETZSCHE_CHARACTERS = 600_893
 NIETZSCHE_START = "PREFACE\n\n\nSUPPOSING that Truth is a woman"
 IMDB_REVIEWS = 12_500  # of each kind, positive and negative, in each of the two halves
+IMDB_BYTES = 1 << 30  # that the archive may unpack to
 STANDIN_REVIEWS = {"train": 4_000, "test": 500}
 _IMDB_FILES = r"(?:.*/)?aclImdb/(train|test)/(pos|neg)/(\d+_\d+)\.txt"
 
@@ -135,7 +136,7 @@ def _read_imdb(path: Path) -> dict[str, list[str]]:
     groups: dict[tuple[str, str], dict[str, str]] = {
         (half, kind): {} for half in ("train", "test") for kind in ("pos", "neg")
     }
-    for name, content in _folder_members(path) if path.is_dir() else archive_members(path, _IMDB_FILES):
+    for name, content in _folder_members(path) if path.is_dir() else tar_members(path, _IMDB_FILES, IMDB_BYTES):
         half, kind, number = re.fullmatch(_IMDB_FILES, name).groups()
         review = _decode(content, f"{path}, {name}")
         if not review.strip():

@@ -15,8 +15,7 @@ from IPython.display import HTML, DisplayHandle, display
 from matplotlib.figure import Figure
 
 from helpers.errors import UserError
-from helpers.images import png_bytes
-from helpers.latents import tile_grid
+from helpers.images import png_bytes, tile_grid
 from helpers.plotting import COLOURS, PictureWithText, new_figure, picture
 from helpers.widgets import FITTING
 

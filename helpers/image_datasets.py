@@ -110,28 +110,6 @@ def load_fashion_mnist(train_limit: int | None = None, test_limit: int | None = 
     return _load(FASHION_MNIST, {"train": train_limit, "test": test_limit})
 
 
-def to_unit(images: np.ndarray) -> np.ndarray:
-    """Return images as networks take them: divided by 255, with an axis for the channels.
-
-    Args:
-        images: uint8 `(n, height, width)`, or `(n, height, width, channels)` with 1 or 3 channels; 0–255.
-
-    Returns:
-        float32 `(n, height, width, channels)` in [0, 1].
-
-    Raises:
-        UserError: the images have another dtype, whose range would have to be guessed, or another shape.
-    """
-    if images.dtype != np.uint8:
-        raise UserError(f"images in 0–255 are expected as uint8, not as {images.dtype}. Pass them as they were loaded.")
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
-        raise UserError(
-            f"images of shape {images.shape} are not (n, height, width) or (n, height, width, 1 or 3). "
-            "Put a single image into a batch with images[None]."
-        )
-    return images.reshape(*images.shape[:3], -1).astype(np.float32) / 255
-
-
 def _load(data_set: DataSet, limits: dict[str, int | None]) -> LabelledImages:
     for limit in limits.values():
         if limit is not None and limit < 1:
@@ -177,7 +155,7 @@ def _read(paths: tuple[Path, ...], data_set: DataSet) -> dict[str, Part]:
 
 def _read_npz(path: Path, data_set: DataSet) -> dict[str, Part]:
     """Return both parts from the arrays x_train, y_train, x_test and y_test; nothing is unpickled."""
-    arrays = npz_arrays(path, "[xy]_(train|test)")
+    arrays = npz_arrays(path)
     wanted = {
         f"{kind}_{part}": shape for part in PARTS for kind, shape in zip("xy", data_set.shapes(part), strict=True)
     }

@@ -8,8 +8,9 @@ import numpy as np
 from helpers.errors import UserError
 from helpers.explorers import Explorer, by_name
 from helpers.gan_explorer import generated
-from helpers.images import center_crop, load_picture, picture_from_bytes, png_bytes, resize
+from helpers.images import center_crop, picture_from_bytes, png_bytes, resize
 from helpers.latents import fixed_noise
+from helpers.pictures import load_picture
 from helpers.verdicts import BATCH, VerdictChart, bar, logits_of, place_among, verdict_chart
 from helpers.widgets import (
     WRAPPED,
@@ -172,7 +173,7 @@ class JudgeExplorer(Explorer):
 
     def _open(self) -> None:
         if place := typed_path(self.path.value):
-            self._take(lambda: load_picture(place))
+            self._take(lambda: load_picture(place).pixels)
         else:
             self._say("Give the path or the address of a picture first.", role="alert")
 

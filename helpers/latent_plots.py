@@ -51,7 +51,7 @@ def manifold(picture: np.ndarray, ticks: Sequence[str], title: str, labels: tupl
     """Draw a grid of decoded pictures as one large picture.
 
     Args:
-        picture: `(rows * height, columns * width)`, or with 3 channels, in [0, 1], as `latents.tile_grid` lays it.
+        picture: `(rows * height, columns * width)`, or with 3 channels, in [0, 1], as `images.tile_grid` lays it.
         ticks: labels spread evenly along both axes, left to right and bottom to top.
         title: what the figure shows.
         labels: of the two axes.

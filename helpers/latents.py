@@ -191,30 +191,6 @@ def check_latents(z: np.ndarray | Sequence, dimensions: int) -> np.ndarray:
     return values
 
 
-def tile_grid(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Lay pictures side by side, row after row, in the order of `grid_in_box`.
-
-    Args:
-        pictures: `(rows * columns, h, w)`, or with a last axis of 1 or 3 channels, of any dtype and range.
-        rows: of the result; `columns`: likewise.
-
-    Returns:
-        The same dtype, `(rows * h, columns * w)`, or `(rows * h, columns * w, 3)` for three channels.
-
-    Raises:
-        UserError: there are fewer or more pictures than places, or they have other axes.
-    """
-    pictures = np.asarray(pictures)
-    if not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[-1] in (1, 3))):
-        raise UserError(f"pictures (n, h, w) or (n, h, w, 1 or 3) are expected, not the shape {pictures.shape}.")
-    if len(pictures) != rows * columns:
-        raise UserError(f"{rows} rows of {columns} want {rows * columns} pictures, and there are {len(pictures)}.")
-    height, width, *rest = pictures.shape[1:]
-    channels = [size for size in rest if size != 1]
-    rowwise = pictures.reshape(rows, columns, height, width, *channels).swapaxes(1, 2)
-    return rowwise.reshape(rows * height, columns * width, *channels)
-
-
 def _plane(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Return two perpendicular unit vectors that span the plane of two directions, and the angle between them.
 

@@ -11,7 +11,8 @@ from IPython.display import HTML, display
 
 from helpers.errors import UserError
 from helpers.explorers import logged
-from helpers.images import load_picture, picture_from_bytes, png_bytes
+from helpers.images import picture_from_bytes, png_bytes
+from helpers.pictures import load_picture
 from helpers.widgets import (
     CONTROL_WIDTH,
     FITTING,
@@ -214,7 +215,7 @@ class PictureExplorer:
     def _open(self) -> None:
         place = typed_path(self.path.value)
         if place:
-            self._begin("Loading …", lambda: self._use(load_picture(place, **self._bounds())))
+            self._begin("Loading …", lambda: self._use(load_picture(place, **self._bounds()).pixels))
         elif not self.is_busy:
             self._say("Give the path or the address of a picture first.", role="alert")
 

@@ -68,11 +68,11 @@ def feature_model(net: str = "inception_v3") -> FeatureModel:
         net: "inception_v3", for which the embedded net stands in where its weights cannot be had, or "feature_net".
 
     Raises:
-        UserError: another net; or as `backbones.load`.
+        UserError: another net; or as `backbones.load_network`.
     """
     if net not in _CHOICES:
         raise UserError(f"features cannot be had of {net!r}. Ask for {' or '.join(_CHOICES)}.")
-    backbone = backbones.load(net)
+    backbone = backbones.load_network(net)
     name, size, layers = _CHOICES[backbone.name]
     model = backbones.features(backbone, layers)
     width = sum(backbone.channels(layer) for layer in layers)

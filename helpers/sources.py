@@ -5,21 +5,19 @@
 
 import os
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from helpers import downloads
+from helpers import downloads, images
 from helpers.errors import UserError
 from helpers.profiles import CHECKOUT, expanded
 
 MODES = ("auto", "real", "standin")
 LARGEST_DOWNLOAD = 100_000_000  # bytes; what is larger is left to the reader's own decision
-LARGEST_PICTURE = 20_000_000  # bytes of a picture whose size is not known before
-PICTURE_SIDES = (32, 10_000)  # pixels of its sides, least and most: helpers/images.py takes these
+LARGEST_PICTURE = 50_000_000  # bytes of a picture whose size is not known before
 
 
 @dataclass(frozen=True)
@@ -221,15 +219,14 @@ def _download(entry: Entry) -> Lookup:
     if entry.bytes > LARGEST_DOWNLOAD:
         return Lookup((), f"{_size(entry.bytes)} is too much to download unasked")
     folder = downloads.writable_cache(CHECKOUT / "data" / "cache")
-    paths = []
+    paths = [folder / file.name for file in entry.files]
     try:
-        for file in entry.files:
-            path = folder / file.name
-            if not path.exists() and file.bytes:
-                downloads.download(file.url, path, size=file.bytes, sha256=file.known_hash)
-            elif not path.exists():
-                _download_picture(file, path)
-            paths.append(path)
+        if not downloads.is_offline():
+            small = (other for other in manifest().values() if other.bytes <= LARGEST_DOWNLOAD)
+            downloads.ask(file.url for other in small for file in other.files)
+        for file, path in zip(entry.files, paths, strict=True):
+            check, most = partial(_check, file), file.bytes or LARGEST_PICTURE
+            downloads.download(file.url, path, known_hash=file.known_hash, most=most, check=check)
     except downloads.DownloadError as error:
         return Lookup((), str(error))
     if not entry.bytes:
@@ -240,38 +237,17 @@ def _download(entry: Entry) -> Lookup:
     return Lookup(tuple(paths), f"downloaded to {paths[0]}, {how}")
 
 
-def _download_picture(file: RemoteFile, path: Path) -> None:
-    """Download a picture whose size is not known; it gets its name only when it has been decoded.
-
-    Raises DownloadError as `downloads.download` does, and where what came is no whole picture.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="receiving-", dir=path.parent) as folder:
-            received = Path(folder) / file.name
-            downloads.fetch(file.url, received, most=LARGEST_PICTURE, is_known=True)
-            if not _is_picture(received):
-                raise downloads.DownloadError(
-                    f"{file.url} gave no whole picture (perhaps the page of a filter, or of a network that asks to "
-                    "sign in)"
-                )
-            received.replace(path)
-    except OSError as error:
-        raise downloads.DownloadError(f"{file.name} could not be written to {path.parent} ({error})") from error
-
-
-def _is_picture(path: Path) -> bool:
-    from PIL import Image
-
-    least, most = PICTURE_SIDES
-    try:
-        with Image.open(path, formats=["JPEG", "PNG"]) as image:
-            if not least <= min(image.size) <= max(image.size) <= most:
-                return False
-            image.load()
-    except Exception:  # damaged files make Pillow's decoders raise errors of a dozen kinds
-        return False
-    return True
+def _check(file: RemoteFile, received: Path) -> None:
+    """Raise DownloadError unless what came has the file's size or, where that is not known, is a whole picture."""
+    size = received.stat().st_size
+    if file.bytes and size != file.bytes:
+        raise downloads.DownloadError(f"{file.name} has {size:,} bytes instead of {file.bytes:,}")
+    if not file.bytes:
+        try:
+            images.check_picture(received, file.name)
+        except UserError as error:
+            said = "gave no whole picture (perhaps the page of a filter, or of a network that asks to sign in)"
+            raise downloads.DownloadError(f"{file.url} {said}") from error
 
 
 def main() -> int:

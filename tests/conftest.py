@@ -74,10 +74,21 @@ def fresh_process(monkeypatch, tmp_path):
 
     for name in ("NB_DATA", "NB_OFFLINE", "GENERATIVE_DATA_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "_offline_because", "")
+    monkeypatch.setattr(downloads, "_answers", {})
     monkeypatch.setattr(downloads, "user_cache", lambda: tmp_path / "user-cache")
     sources.manifest()  # read, and kept, while the real checkout can be seen
     monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
+
+
+@pytest.fixture
+def own_data(fresh_process, monkeypatch, tmp_path):
+    """A folder of the reader's own, the only one with data; no network, and NB_DATA=real."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    variables = {"GENERATIVE_DATA_DIR": folder, "NB_DATA": "real", "NB_OFFLINE": 1, "KERAS_HOME": tmp_path / "keras"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+    return folder
 
 
 @pytest.fixture

@@ -53,20 +53,6 @@ def pictures(numbers=range(1, COUNT + 1)) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def own_data(tmp_path, monkeypatch):
-    """A folder of the reader's own; no other has any data."""
-    folder = tmp_path / "own"
-    folder.mkdir()
-    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(folder))
-    monkeypatch.setenv("NB_DATA", "real")
-    monkeypatch.setenv("NB_OFFLINE", "1")
-    monkeypatch.setattr(sources.downloads, "user_cache", lambda: tmp_path / "none")
-    sources.manifest()
-    monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
-    return folder
-
-
-@pytest.fixture
 def write(own_data):
     """Return a function that writes a copy (zip archive, folder, or as on Kaggle) and its table, if there is one."""
 
@@ -141,20 +127,6 @@ def test_a_square_round_the_face_is_cut_out_and_not_squashed(write, size):
     assert wider[32, [2, -3]].max() < 50 and wider[[2, -3], 32].max() < 50 and wider[32, [9, -10]].min() > 200
 
 
-def test_shrinking_is_smooth(write):
-    """Stripes of one pixel become grey; taking every so many a pixel would leave them black and white."""
-    stripes = np.zeros((436, 356, 3), np.uint8)
-    stripes[:, ::2] = 255
-    write({f"{number:06d}.jpg": jpeg(stripes) for number in (1, 2)}, table((1, 2)))
-    assert np.ptp(load_faces(size=32).train_images.astype(int)) < 40
-
-
-def test_grey_pictures_become_rgb(write):
-    grey = jpeg(np.full((218, 178), 90, np.uint8))
-    write({"000001.jpg": grey, "000002.jpg": grey}, table((1, 2)))
-    assert (load_faces(size=16).train_images == 90).all()
-
-
 @pytest.mark.parametrize("packing", ["zip", "folder"])
 def test_with_limits_no_more_pictures_are_decoded_than_needed(write, decoded, packing):
     write(pictures(), table(), packing)
@@ -220,14 +192,6 @@ def test_broken_pictures_are_left_out_and_named(write, broken, packing, capsys):
     assert len(load_faces().train_images) == 26
 
 
-def test_a_picture_in_a_folder_that_cannot_be_read_counts_as_broken(write, capsys):
-    folder = write(pictures(), table(), "folder")
-    (folder / "000003.jpg").unlink()
-    (folder / "000003.jpg").mkdir()
-    assert "000003.jpg" not in load_faces().train_names
-    assert "1 broken pictures are left out (000003.jpg)" in capsys.readouterr().out
-
-
 def test_more_than_a_tenth_broken_is_an_error(write):
     """Of 22 pictures 20 are for training, and of those 2 are a tenth."""
     broken = {f"{number:06d}.jpg": b"broken" for number in (1, 2)}
@@ -246,67 +210,6 @@ def test_pictures_of_another_shape_are_an_error(write, size):
         load_faces()
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (table(range(1, 30)), "no row for 1 of the 30 pictures in .*img_align_celeba.zip; 000030.jpg is the first"),
-        (table(count=31), "line 1, says 31 pictures; 30 rows follow"),
-        (table(range(1, 30), count=30), "line 1, says 30 pictures; 29 rows follow"),
-        (table().replace("000007.jpg  1  1", "000007.jpg  1"), "line 9, is no name of a picture and 3 times 1 or -1"),
-        (table().replace("000007.jpg  1  1", "000007.jpg  1  0"), "line 9, is no name .*: '000007.jpg  1  0  1'"),
-        (table().replace("000007.jpg", "000007.jpg\n"), "line 9, is no name of a picture"),
-        (table().replace("000007.jpg", "000006.jpg"), "line 9, is a second row for 000006.jpg"),
-        (table().encode().replace(b"000011", b"\xff\xfe0011"), "line 13, is not UTF-8"),
-        (table().encode("utf-16"), "line 1, is not UTF-8"),
-        ("", "does not begin with a count"),
-        (table().replace("30\n", "", 1), "does not begin with a count"),
-        ("000001.jpg\n" * 10, "does not begin with a count"),
-        (table().replace("30", "9" * 5_000, 1), "does not begin with a count"),  # int() takes 4,300 digits at most
-        (table().replace("30", "\u0663\u0660", 1), "does not begin with a count"),
-        ("1\n\n000001.jpg\n", "does not begin with a count"),
-        ("1\n" + "a " * 1_000_000 + "\n" + "x\n" * 1_000_000, "too short for rows of 1,000,000 attributes"),  # 1 TB
-        (None, "list_attr_celeba.txt cannot be read.*Put list_attr_celeba.txt beside the pictures"),
-    ],
-)
-def test_a_table_that_is_damaged_or_missing_is_an_error(write, text, says):
-    write(pictures(), text)
-    with pytest.raises(UserError, match=says):
-        load_faces()
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (kaggle_table(range(1, 30)), "no row for 1 of the 30 pictures in .*img_align_celeba; 000030.jpg is the first"),
-        (kaggle_table().replace("000007.jpg,1,1", "000007.jpg,1"), "csv, line 8, is no name .* and 3 times 1 or -1"),
-        (kaggle_table().replace("000007.jpg,1,1", "000007.jpg,1,0"), "line 8, is no name .*: '000007.jpg,1,0,1'"),
-        (kaggle_table().replace("000007.jpg", "000006.jpg"), "line 8, is a second row for 000006.jpg"),
-        (kaggle_table().replace("\n000007.jpg", "\n\n000007.jpg"), "line 8, is no name of a picture"),
-        (kaggle_table()[:-4], "line 31, is no name of a picture"),
-        (kaggle_table().encode().replace(b"000011", b"\xff\xfe0011"), "line 12, is not UTF-8"),
-        (kaggle_table().replace(",", ";"), "csv does not begin with image_id and a line of attributes"),
-        (kaggle_table().partition("\n")[2], "csv does not begin with image_id"),
-        (table(), "csv does not begin with image_id"),
-        ("image_id,Bangs\n", "csv does not begin with image_id"),
-        ("", "csv does not begin with image_id"),
-        ("image_id" + ",a" * 1_000_000 + "\n" + "x\n" * 1_000_000, "too short for rows of 1,000,000 attributes"),
-        (None, "list_attr_celeba.txt cannot be read"),
-    ],
-)
-def test_a_table_from_kaggle_that_is_damaged_or_missing_is_an_error(write, text, says):
-    write(pictures(), text, "kaggle")
-    with pytest.raises(UserError, match=says):
-        load_faces()
-
-
-@pytest.mark.parametrize("text", [kaggle_table().replace("\n", "\r\n"), "\ufeff" + kaggle_table() + "\n"])
-def test_a_table_from_kaggle_saved_by_another_program_serves(write, text):
-    write(pictures(), text, "kaggle")
-    faces = load_faces(test_limit=1)
-    assert faces.attribute_names == COLUMNS
-    np.testing.assert_array_equal(faces.test_attributes, [signs(28)])
-
-
 @pytest.mark.parametrize("packing", ["zip", "folder"])
 def test_a_table_from_kaggle_serves_beside_any_copy_and_the_official_one_comes_first(write, packing):
     path = write(pictures((1, 2)), None, packing).parent
@@ -316,20 +219,49 @@ def test_a_table_from_kaggle_serves_beside_any_copy_and_the_official_one_comes_f
     assert load_faces().attribute_names == ["Bangs", "Official", "Wearing_Hat"]
 
 
-def test_kaggles_copy_is_found_in_the_cache_too(write, own_data, monkeypatch):
-    write(pictures(), kaggle_table(), "kaggle")
-    monkeypatch.delenv("GENERATIVE_DATA_DIR")
-    (sources.CHECKOUT / "data").mkdir(parents=True)
-    own_data.rename(sources.CHECKOUT / "data" / "cache")
-    faces = load_faces()
-    assert len(faces.train_names) == 27
-    assert f"local copy {sources.CHECKOUT / 'data' / 'cache' / 'img_align_celeba'}" in faces.source
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: table(range(1, 30)), "no row for 1 of the 30 pictures .*000030.jpg"),
+        (lambda text: table(count=31), "says 31 pictures; 30 rows"),
+        (lambda text: text.replace("000007.jpg  1  1", "000007.jpg  1"), "line 9,"),
+        (lambda text: text.replace("000007.jpg  1  1", "000007.jpg  1  0"), "line 9,"),
+        (lambda text: text.replace("000007.jpg", "000006.jpg"), "second row for 000006.jpg"),
+        (lambda text: text.encode("utf-16"), "not UTF-8"),
+        (lambda text: "", "does not begin with a count"),
+        (lambda text: text.replace("30", "9" * 5_000, 1), "does not begin with a count"),  # int() takes 4,300 digits
+        (lambda text: "1\n" + "a " * 1_000_000 + "\n" + "x\n" * 1_000_000, "too short for rows"),  # else 1 TB
+        (lambda text: None, "cannot be read.*Put list_attr_celeba.txt beside"),
+    ],
+)
+def test_a_table_that_is_damaged_or_missing_is_an_error(write, change, says):
+    write(pictures(), change(table()))
+    with pytest.raises(UserError, match=says):
+        load_faces()
 
 
-@pytest.mark.parametrize("text", [table().replace("\n", "\r\n"), "\ufeff" + table(), table() + "\n \n"])
-def test_a_table_saved_by_another_program_serves(write, text):
-    write(pictures(), text)
-    np.testing.assert_array_equal(load_faces(test_limit=1).test_attributes, [signs(28)])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text.replace("000007.jpg,1,1", "000007.jpg,1"), "line 8,"),
+        (lambda text: text.replace("000007.jpg", "000006.jpg"), "second row for 000006.jpg"),
+        (lambda text: text.replace(",", ";"), "does not begin with image_id"),
+        (lambda text: "", "does not begin with image_id"),
+    ],
+)
+def test_a_table_from_kaggle_that_is_damaged_is_an_error(write, change, says):
+    write(pictures(), change(kaggle_table()), "kaggle")
+    with pytest.raises(UserError, match=says):
+        load_faces()
+
+
+@pytest.mark.parametrize("packing", ["zip", "kaggle"])
+@pytest.mark.parametrize("change", [lambda text: text.replace("\n", "\r\n"), lambda text: "\ufeff" + text + "\n"])
+def test_a_table_saved_by_another_program_serves(write, change, packing):
+    write(pictures(), change(kaggle_table() if packing == "kaggle" else table()), packing)
+    faces = load_faces(test_limit=1)
+    assert faces.attribute_names == COLUMNS
+    np.testing.assert_array_equal(faces.test_attributes, [signs(28)])
 
 
 @pytest.mark.parametrize("packing", ["zip", "folder"])
@@ -352,13 +284,6 @@ def test_a_picture_far_larger_than_celebas_is_refused_before_it_is_decoded(write
 def test_the_same_name_in_two_folders_is_an_error(write):
     write(pictures() | {"other/000005.jpg": plain(5)}, table())
     with pytest.raises(UserError, match="same name in several folders"):
-        load_faces()
-
-
-def test_an_archive_cut_off_is_an_error(write):
-    path = write(pictures(), table())
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(UserError, match="not a whole archive.*get it again"):
         load_faces()
 
 
@@ -393,22 +318,12 @@ def test_what_is_not_there_is_an_error_that_names_the_nearest(write, attribute, 
         load_faces().has(attribute, part)
 
 
-def test_without_any_real_is_an_error_that_says_how_to_get_it(own_data):
-    with pytest.raises(
-        UserError, match="img_align_celeba.zip and list_attr_celeba.txt.*are missing.*CelebA.html and put them"
-    ):
-        load_faces()
-
-
 def test_standin_has_the_sizes_asked_for_and_new_faces_to_test_on(own_data, monkeypatch, capsys):
     monkeypatch.setenv("NB_DATA", "auto")
     faces = load_faces(train_limit=30, test_limit=20, size=32)
     assert capsys.readouterr().out == faces.source + "\n"
     assert not faces.is_real
-    assert faces.source == sources.standin_line(
-        "celeba", "30 training and 20 test faces, 32x32, drawn by this project", sources.find("celeba").note
-    )
-    assert "1,470 MB is too much to download unasked" in faces.source and "CelebA.html" in faces.source
+    assert faces.source.startswith("Stand-in: 30 training and 20 test faces, 32x32") and "CelebA.html" in faces.source
     assert faces.train_images.shape == (30, 32, 32, 3) and faces.test_images.shape == (20, 32, 32, 3)
     assert faces.train_attributes.shape == (30, len(faces.attribute_names))
     assert len(faces.train_names) == 30 and len(set(faces.train_names + faces.test_names)) == 50

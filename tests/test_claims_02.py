@@ -28,12 +28,12 @@ LAYER = "block2_conv1"
 
 @pytest.fixture(scope="module")
 def backbone():
-    return backbones.load("feature_net")
+    return backbones.load_network("feature_net")
 
 
 @pytest.fixture(scope="module")
 def picture():
-    return pictures.load("china", 110).pixels
+    return pictures.load_picture("china", 110).pixels
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_a_direction_and_a_target_by_hand():
 
 
 def test_the_gradient_of_a_target_makes_the_picture_more_like_it(backbone, picture):
-    flower = pictures.load("flower", 110).pixels
+    flower = pictures.load_picture("flower", 110).pixels
     objective = nb.like_target(LAYER, nb.features_of(backbone, LAYER, flower))
     made = nb.dream(nb.compile_gradient(backbone, objective), picture, octaves=1, steps=3, **CLIMB)
     assert made.values[0] < made.values[1] < made.values[2]
@@ -179,7 +179,7 @@ def test_lost_detail_is_what_shrinking_lost(picture):
 
 
 def test_without_steps_the_photograph_comes_back_through_all_octaves(gradient):
-    photograph = pictures.load("china", 150).pixels
+    photograph = pictures.load_picture("china", 150).pixels
     made = nb.dream(gradient, photograph, octaves=3, steps=0, **CLIMB)
     np.testing.assert_allclose(made.picture, photograph, atol=1e-5)
     assert [list(stage) for stage in made.stages] == [["shrunk", "upscaled", "dreamed", "lost detail", "put back"]] * 3
@@ -219,7 +219,7 @@ BOOKS = {
 @pytest.mark.parametrize("edition", BOOKS)
 def test_the_dream_is_the_books_with_the_books_range_and_resizing(backbone, edition):
     recipe, resize, weights, normalise, step, least = BOOKS[edition]
-    photograph = pictures.load("china", 150).pixels
+    photograph = pictures.load_picture("china", 150).pixels
     same = images.Preprocessing("none", lambda values: values, lambda values: values)
     books = lift(PROSE.path, *NAMES)
     books.images = SimpleNamespace(resize=resize)
@@ -296,7 +296,7 @@ def test_shares_by_size_find_the_size():
 
 
 def test_octaves_put_the_dream_into_coarser_bands(gradient):
-    photograph = pictures.load("china", 150).pixels
+    photograph = pictures.load_picture("china", 150).pixels
     shares = [
         metrics.share_by_size(nb.dream(gradient, photograph, octaves=n, steps=12 // n, **CLIMB).picture - photograph)
         for n in (1, 3)

@@ -26,7 +26,7 @@ random = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def network():
-    return backbones.load("feature_net")
+    return backbones.load_network("feature_net")
 
 
 @pytest.fixture(scope="module")

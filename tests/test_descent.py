@@ -134,5 +134,5 @@ def test_the_first_net_that_can_be_had_is_loaded(monkeypatch, capsys):
     monkeypatch.setattr(backbones, "load", loaded.append)
     for present in ({"vgg19", "vgg16"}, {"vgg16"}, set()):
         monkeypatch.setattr(backbones, "_can_be_had", lambda name, present=present: name in present)
-        backbones.load_first("vgg19", "vgg16")
+        backbones.load_network("vgg19", "vgg16")
     assert loaded == ["vgg19", "vgg16", "vgg19"]

@@ -1,20 +1,20 @@
-"""Downloads from a server on this machine that can misbehave: what is left is a verified file, or none."""
+"""Downloads from a server on this machine that can misbehave: what is left is a checked file, or none."""
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
-from conftest import ROOT
-from web_server import CONTENT, PATIENCE, SHA256
+from web_server import CONTENT, SHA256
 
 from helpers import downloads
 
-pytestmark = pytest.mark.usefixtures("fresh_process")
+PATIENCE = 0.5
+
+
+@pytest.fixture(autouse=True)
+def short_patience(fresh_process, monkeypatch):
+    monkeypatch.setattr(downloads, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture
@@ -25,195 +25,89 @@ def closed_url():
         yield f"http://127.0.0.1:{holder.getsockname()[1]}/data.bin"
 
 
-@pytest.fixture
-def refused(tmp_path):
-    """Return a function that downloads, expects that to fail saying `says`, and returns the files left behind."""
-
-    def try_it(url: str, says: str) -> list:
-        with pytest.raises(downloads.DownloadError, match=says):
-            downloads.download(url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-        return [path for path in tmp_path.rglob("*") if path.is_file()]
-
-    return try_it
+def fetch(url, path, **given):
+    downloads.download(url, path, **({"known_hash": SHA256, "most": len(CONTENT)} | given))
 
 
-def test_wrong_bytes_leave_nothing(server, refused):
-    server.answer = CONTENT[::-1]
-    assert refused(server.url, "SHA-256 differs") == []
-
-
-@pytest.mark.parametrize("length", [len(CONTENT) - 1, len(CONTENT) + 1])
-def test_wrong_length_leaves_nothing(server, refused, length):
-    server.answer, server.length = (CONTENT + b"!")[:length], length
-    assert refused(server.url, "instead of 256,000") == []
-
-
-def test_cut_download_leaves_nothing(server, refused):
-    server.answer = CONTENT[:100_000]  # and the connection closes, though more was announced
-    assert refused(server.url, "cut off after") == []
-
-
-def test_after_a_cut_it_starts_anew_and_is_verified(server, refused, tmp_path):
-    server.answer = CONTENT[:100_000]
-    assert refused(server.url, "cut off after") == []
-    server.answer = CONTENT
-    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-    assert [path.name for path in tmp_path.rglob("*")] == ["data.bin"]
-    assert (tmp_path / "data.bin").read_bytes() == CONTENT
-
-
-def test_missing_on_server_leaves_nothing(server, refused):
-    server.status = 404
-    assert refused(server.url, "answered 404") == []
-
-
-def test_slow_download_is_waited_for_as_long_as_it_moves(server, tmp_path):
-    server.pauses = 4  # twice the patience in all
-    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-    assert (tmp_path / "data.bin").read_bytes() == CONTENT
-
-
-def test_slow_download_of_a_file_that_keeps_its_pace_is_waited_for(server, tmp_path):
-    server.pauses = 4
-    quick = downloads.Pace(least=10_000, over=PATIENCE / 5)  # a pause is longer, but brings 51,200 bytes
-    downloads.download(
-        server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE, pace=quick
-    )
-    assert (tmp_path / "data.bin").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("sent", [0, 100_000])
-def test_dripping_download_gives_up_and_leaves_nothing(server, tmp_path, sent):
-    """It never falls silent, so patience alone would wait for hours; and what came at first makes up for nothing."""
-    server.drips_from = sent
-    pace = downloads.Pace(least=1_000, over=PATIENCE)
-    for attempt in (
-        lambda: downloads.download(
-            server.url, tmp_path / "a", size=len(CONTENT), sha256=SHA256, patience=PATIENCE, pace=pace
-        ),
-        lambda: downloads.fetch(server.url, tmp_path / "b", most=len(CONTENT), patience=PATIENCE, pace=pace),
-    ):
-        with pytest.raises(downloads.DownloadError, match=r"came too slowly: \d+ bytes in .* s, less than 1,000 a"):
-            attempt()
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not downloads._offline_because  # another server may do better
-
-
-def test_redirected_download_is_verified_like_any_other(server, refused, tmp_path):
+def test_a_good_file_gets_its_name_after_it_was_checked_and_is_kept(server, tmp_path):
+    path, seen = tmp_path / "new" / "data.bin", []
     server.leads_to = server.url + "?elsewhere"
-    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-    assert (tmp_path / "data.bin").read_bytes() == CONTENT and server.requests == 2
-    (tmp_path / "data.bin").unlink()
-    server.requests, server.answer = 0, CONTENT[::-1]
-    assert refused(server.url, "SHA-256 differs") == []
+    fetch(server.url, path, check=lambda received: seen.append((received.read_bytes() == CONTENT, path.exists())))
+    assert path.read_bytes() == CONTENT and seen == [(True, False)] and server.requests == 2
+    fetch(server.url, path)
+    assert server.requests == 2 and [file.name for file in path.parent.iterdir()] == ["data.bin"]
 
 
-@pytest.mark.parametrize("place", ["", "file:///etc/hosts", "http://[bad", "data:,text"])
-def test_redirection_without_end_or_to_no_web_address_leaves_nothing(server, refused, place):
-    server.leads_to, server.always_leads = place or server.url, True
-    assert refused(server.url, "is no address that can be opened") == []
-    assert not downloads._offline_because
+FAULTS = {
+    "other bytes": ({"answer": CONTENT[::-1]}, "hash differs"),
+    "shorter": ({"answer": CONTENT[:-1]}, "hash differs"),
+    "longer": ({"answer": CONTENT + bytes(downloads.PIECE)}, "more than 0.3 MB"),
+    "cut": ({"answer": CONTENT[:100_000], "length": len(CONTENT)}, "cut off"),
+    "gone": ({"status": 404}, "answered 404"),
+    "stalls at once": ({"stalls_after": 0}, "cut off"),
+    "stalls later": ({"stalls_after": 100_000}, "cut off"),
+    "leads nowhere": ({"leads_to": "file:///etc/hosts", "always_leads": True}, "did not answer"),
+    "leads in a circle": ({"leads_to": "?again", "always_leads": True}, "did not answer"),
+}
 
 
-def test_redirections_that_take_their_time_are_not_taken_for_offline(server, refused):
-    """Each in time by itself, but there is no end of them."""
-    server.leads_to, server.always_leads, server.leads_after = server.url, True, PATIENCE / 2
-    assert refused(server.url, "led on from place to place") == []
-    assert not downloads._offline_because
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_goes_wrong_leaves_nothing_and_can_be_tried_again(server, tmp_path, fault):
+    given, says = FAULTS[fault]
+    vars(server).update(given)
+    with pytest.raises(downloads.DownloadError, match=says):
+        fetch(server.url, tmp_path / "data.bin")
+    assert not list(tmp_path.glob("*"))
+    server.answer, server.status, server.length, server.stalls_after, server.leads_to = CONTENT, 200, None, None, None
+    fetch(server.url, tmp_path / "data.bin")
 
 
-@pytest.mark.parametrize("sent", [0, 100_000])
-def test_stalled_download_gives_up(server, refused, sent):
-    server.stalls_after = sent
-    assert refused(server.url, "cut off after") == []
+def test_a_file_that_its_check_refuses_leaves_nothing(server, tmp_path):
+    def refuse(received):
+        raise downloads.DownloadError("no")
+
+    with pytest.raises(downloads.DownloadError, match="no"):
+        fetch(server.url, tmp_path / "data.bin", check=refuse)
+    assert not list(tmp_path.iterdir())
 
 
-def test_silent_server_is_not_taken_for_offline(refused):
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
-        assert refused(f"http://127.0.0.1:{silent.getsockname()[1]}/data.bin", "said nothing") == []
-    assert not downloads._offline_because
+def test_a_place_that_cannot_be_written_to_is_said(server, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(downloads.DownloadError, match="could not be written"):
+        fetch(server.url, tmp_path / "file" / "data.bin")
 
 
-def let_time_pass(folder, seconds):
-    for path in (folder, *folder.iterdir()):
-        os.utime(path, (time.time() - seconds,) * 2)
-
-
-def test_what_a_killed_download_left_goes_with_a_later_one_and_what_is_under_way_stays(server, tmp_path):
-    for name, old in (("left", ("folder", "part")), ("fresh", ()), ("under-way", ("folder",))):
-        folder = tmp_path / f"receiving-{name}"
-        folder.mkdir()
-        (folder / "tmp1234").write_bytes(CONTENT[:1000])
-        if "folder" in old:
-            let_time_pass(folder, downloads.LEFT_BEHIND + 1)
-        if "part" not in old:
-            (folder / "tmp1234").touch()
-    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.bin", "receiving-fresh", "receiving-under-way"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
-def test_a_process_that_is_killed_in_a_download_leaves_what_a_later_one_removes(server, tmp_path):
-    server.stalls_after = 100_000
-    code = f"""
-import os, signal
-from pathlib import Path
-from helpers import downloads
-pieces = downloads._pieces
-def killed(*given):
-    yield next(pieces(*given))
-    os.kill(os.getpid(), signal.SIGKILL)
-downloads._pieces = killed
-downloads.download({server.url!r}, Path("data.bin"), size={len(CONTENT)}, sha256={SHA256!r})
-"""
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    [left] = tmp_path.iterdir()
-    assert left.name.startswith("receiving-") and len(list(left.iterdir())) == 1
-    let_time_pass(left, downloads.LEFT_BEHIND + 1)
-    server.stalls_after = None
-    downloads.download(server.url, tmp_path / "data.bin", size=len(CONTENT), sha256=SHA256, patience=PATIENCE)
-    assert [path.name for path in tmp_path.rglob("*")] == ["data.bin"]
-
-
-def test_offline_is_found_out_once(server, closed_url, refused):
-    assert refused(closed_url, "could not be reached") == []
-    assert refused(server.url, "could not be reached") == []
-    assert server.requests == 0
-
-
-def test_file_of_unknown_size_is_fetched_whole_or_not_at_all(server, tmp_path):
-    path = tmp_path / "fetched.bin"
-    downloads.fetch(server.url, path, most=len(CONTENT), patience=PATIENCE)
-    assert path.read_bytes() == CONTENT
-    downloads.fetch(server.url, path, most=1, patience=PATIENCE)  # is there already
-    assert server.requests == 1
-    path.unlink()
-    with pytest.raises(downloads.DownloadError, match="more than 0 MB"):
-        downloads.fetch(server.url, path, most=len(CONTENT) - 1, patience=PATIENCE)
-    server.answer = CONTENT[:100_000]  # and the connection closes, though more was announced
-    with pytest.raises(downloads.DownloadError, match="cut off after .* bytes"):
-        downloads.fetch(server.url, path, most=len(CONTENT), patience=PATIENCE)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_slip_in_an_address_does_not_count_as_offline(server, closed_url, tmp_path):
+def test_a_host_that_is_down_is_asked_once_and_holds_up_no_other(server, closed_url, tmp_path, monkeypatch):
     with pytest.raises(downloads.DownloadError, match="could not be reached"):
-        downloads.fetch(closed_url, tmp_path / "a", most=9, patience=PATIENCE)
-    assert not downloads._offline_because
+        fetch(closed_url, tmp_path / "a")
+    with monkeypatch.context() as silent, pytest.raises(downloads.DownloadError, match="could not be reached"):
+        silent.setattr("requests.head", lambda *_, **__: pytest.fail("asked again"))
+        fetch(closed_url, tmp_path / "a")
+    fetch(server.url, tmp_path / "b", known_hash="")
+    assert (tmp_path / "b").read_bytes() == CONTENT
 
 
-def test_name_server_that_never_answers_costs_seconds(monkeypatch, refused):
+def test_a_name_server_that_never_answers_costs_the_patience_once_for_all_hosts(monkeypatch, tmp_path):
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30) and [])
+    started = time.monotonic()
     try:
-        assert refused("http://some.host.invalid/data.bin", "could not be reached") == []
+        downloads.ask(f"http://host{number}.invalid/data.bin" for number in range(9))
+        with pytest.raises(downloads.DownloadError, match="could not be reached"):
+            fetch("http://host3.invalid/other.bin", tmp_path / "a")
+        assert time.monotonic() - started < 4 * PATIENCE
     finally:
         answered.set()
 
 
-def test_offline_by_wish_asks_no_server(server, refused, monkeypatch):
+@pytest.mark.parametrize("url", ["http://", "https:///a.png", "http://[::1/a.png"])
+def test_an_address_that_is_none_is_refused(url, tmp_path):
+    with pytest.raises(downloads.DownloadError):
+        fetch(url, tmp_path / "a")
+
+
+def test_offline_by_wish_asks_no_server(server, tmp_path, monkeypatch):
     monkeypatch.setenv("NB_OFFLINE", "1")
-    assert refused(server.url, "NB_OFFLINE is set") == []
+    with pytest.raises(downloads.DownloadError, match="NB_OFFLINE"):
+        fetch(server.url, tmp_path / "a")
     assert server.requests == 0

@@ -4,7 +4,6 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 from sample_pictures import RANDOM, sample
 
@@ -43,12 +42,6 @@ def test_fit_keeps_the_aspect_ratio(shape, height, width):
     assert images.fit(np.zeros((*shape, 3)), height).shape == (height, width, 3)
 
 
-@pytest.mark.parametrize(("shape", "size"), [((5, 5, 3), (0, 5)), ((5, 5, 3), (5, -1)), ((5, 5), (5, 5))])
-def test_resizing_to_nothing_is_an_error(shape, size):
-    with pytest.raises(UserError, match="Give at least 1|is expected, not the shape"):
-        images.resize(np.zeros(shape), *size)
-
-
 def test_the_middle_is_cut_out_as_a_copy():
     picture = np.arange(5 * 7 * 3, dtype=np.float32).reshape(5, 7, 3)
     middle = images.center_crop(picture, 3, 3)
@@ -61,61 +54,12 @@ def test_the_middle_is_cut_out_as_a_copy():
             images.center_crop(picture, height, width)
 
 
-RANGES = [images.INCEPTION, images.VGG, images.CENTRED]
-
-
-@pytest.mark.parametrize("pair", RANGES, ids=lambda pair: pair.name)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("convert", [np.asarray, tf.constant, tf.Variable])
-def test_preprocessing_goes_there_and_back(pair, dtype, convert):
-    picture = RANDOM.uniform(-0.2, 1.2, (2, 9, 5, 3)).astype(dtype)
-    values = pair.preprocess(convert(picture))
-    back = pair.deprocess(values)
-    assert isinstance(back, np.ndarray) == (convert is np.asarray)
-    assert np.asarray(values).dtype == np.asarray(back).dtype == dtype
-    assert np.abs(np.asarray(back) - picture).max() < 1e-6
-    assert np.asarray(values) == pytest.approx(pair.preprocess(picture), rel=1e-5, abs=1e-5)
-
-
-def test_preprocessing_is_that_of_the_networks():
-    picture = RANDOM.uniform(0, 1, (4, 5, 3)).astype(np.float32)
-    inception = tf.keras.applications.inception_v3.preprocess_input(picture * 255)
-    vgg = tf.keras.applications.vgg19.preprocess_input(picture * 255)
-    assert images.INCEPTION.preprocess(picture) == pytest.approx(inception, abs=1e-4)
-    assert images.VGG.preprocess(picture) == pytest.approx(vgg, abs=1e-3)
-    assert images.CENTRED.preprocess(np.array([[0.5, 0.25, 1.0]])).tolist() == [[0, -1, 2]]
-
-
-@pytest.mark.parametrize("pair", RANGES, ids=lambda pair: pair.name)
-def test_preprocessing_refuses_whole_numbers(pair):
-    for picture in (sample(), tf.constant(sample())):
-        with pytest.raises(UserError, match="uint8 is not in .*Divide by 255"):
-            pair.preprocess(picture)
-
-
 def test_whole_numbers_are_the_nearest_and_clipped():
     values = np.array([-1, 0, 0.4 / 255, 0.6 / 255, 254.4 / 255, 1, 7, np.inf, -np.inf])
     assert images.to_uint8(values).tolist() == [0, 0, 0, 1, 254, 255, 255, 255, 0]
     assert np.array_equal(images.to_uint8(sample() / np.float32(255)), sample())
     with pytest.raises(UserError, match="NaN"):
         images.to_uint8(np.array([0.5, np.nan]))
-
-
-@pytest.mark.parametrize("name", ["a.png", "deep/folder/a.JPG", "a.jpeg"])
-def test_what_is_saved_can_be_loaded(tmp_path, name):
-    picture = sample() / np.float32(255)
-    path = images.save_picture(picture, tmp_path / name)
-    tolerance = 1e-6 if path.suffix == ".png" else 8 / 255
-    assert np.abs(images.load_picture(path) - picture).max() < tolerance
-    assert np.abs(images.picture_from_bytes(images.png_bytes(picture)) - picture).max() < 1e-6
-
-
-def test_a_place_that_cannot_be_written_to(tmp_path):
-    with pytest.raises(UserError, match="Let the name end in .png or .jpg"):
-        images.save_picture(sample() / 255, tmp_path / "a.exe")
-    (tmp_path / "file").write_text("no folder")
-    with pytest.raises(UserError, match="cannot be written.*Choose another place"):
-        images.save_picture(sample() / 255, tmp_path / "file" / "a.png")
 
 
 def test_animation_has_every_frame_for_its_time():
@@ -129,21 +73,25 @@ def test_animation_has_every_frame_for_its_time():
     assert levels == pytest.approx([0, 128, 255], abs=2)
 
 
-@pytest.mark.parametrize(
-    ("frames", "seconds", "says"),
-    [
-        ([], 0.1, "there are: none"),
-        ([np.zeros((4, 4, 3)), np.zeros((4, 5, 3))], 0.1, r"\(4, 4, 3\), \(4, 5, 3\)"),
-        ([np.zeros((4, 4, 3))], 0.0, "at least 0.02"),
-    ],
-)
-def test_animation_that_cannot_be(frames, seconds, says):
-    with pytest.raises(UserError, match=says):
-        images.animation(frames, seconds)
-
-
 def test_grey_pictures_become_pngs_with_and_without_an_axis_for_the_channel():
     grey = np.linspace(0, 1, 6, dtype=np.float32).reshape(2, 3)
     with_axis, without = images.png_bytes(grey[..., None]), images.png_bytes(grey)
     assert with_axis == without
     np.testing.assert_allclose(images.picture_from_bytes(with_axis, least=1)[..., 0], grey, atol=0.5 / 255 + 1e-6)
+
+
+def test_bytes_become_floats_and_back():
+    floats = images.as_floats(sample())
+    assert floats.dtype == np.float32 and floats.min() >= 0 and floats.max() <= 1
+    np.testing.assert_array_equal(images.to_uint8(floats), sample())
+
+
+@pytest.mark.parametrize(("last", "kept"), [((), ()), ((1,), ()), ((3,), (3,))])
+def test_tiles_stand_in_reading_order(last, kept):
+    pictures = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, *[1] * len(last)) * np.ones((1, 2, 4, *last), np.uint8)
+    pictures[:, 0, 0] += 10  # the top left pixel of each
+    tiled = images.tile_grid(pictures, rows=2, columns=3)
+    assert tiled.shape == (4, 12, *kept) and tiled.dtype == np.uint8
+    flat = tiled if not kept else tiled[..., 1]
+    np.testing.assert_array_equal(flat[1::2, 1::4], [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(flat[::2, ::4], [[10, 11, 12], [13, 14, 15]])

@@ -2,21 +2,18 @@
 
 import gzip
 import importlib.util
-import io
 import os
 import re
 import tracemalloc
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers import archives, image_datasets, sources
-from helpers.drawn_garments import GARMENTS
+from helpers import image_datasets, sources
 from helpers.errors import UserError
-from helpers.image_datasets import load_fashion_mnist, load_mnist, to_unit
+from helpers.image_datasets import load_fashion_mnist, load_mnist
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
 LOADERS = {"mnist": load_mnist, "fashion_mnist": load_fashion_mnist}
@@ -43,10 +40,10 @@ def tiny(key: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def idx(array: np.ndarray) -> bytes:
+def idx(array: np.ndarray, kind: int = 8) -> bytes:
     """Return an array as the content of an idx file, not yet gzipped."""
     lengths = b"".join(length.to_bytes(4, "big") for length in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + lengths + array.tobytes()
+    return bytes([0, 0, kind, array.ndim]) + lengths + array.tobytes()
 
 
 def write_idx(folder: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -54,22 +51,13 @@ def write_idx(folder: Path, arrays: dict[str, np.ndarray]) -> None:
         (folder / file).write_bytes(gzip.compress(idx(arrays[name])))
 
 
-@pytest.fixture
-def own_data(tmp_path, monkeypatch):
-    """A folder of the reader's own, and data sets that are complete with COUNTS images."""
-    folder = tmp_path / "own"
-    folder.mkdir()
-    monkeypatch.setenv("GENERATIVE_DATA_DIR", str(folder))
-    monkeypatch.setenv("NB_DATA", "real")
-    monkeypatch.setenv("NB_OFFLINE", "1")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(sources.downloads, "user_cache", lambda: tmp_path / "none")
-    sources.manifest()  # read, and kept, while the real checkout can be seen
-    monkeypatch.setattr(sources, "CHECKOUT", tmp_path / "checkout")
-    for name in ("MNIST", "FASHION_MNIST"):
-        data_set = getattr(image_datasets, name)
-        monkeypatch.setattr(image_datasets, name, replace(data_set, counts=COUNTS[data_set.key]))
-    return folder
+@pytest.fixture(autouse=True)
+def few_images(request, monkeypatch):
+    """Data sets are complete with COUNTS images, where a test has a folder of the reader's own."""
+    if "own_data" in request.fixturenames:
+        for name in ("MNIST", "FASHION_MNIST"):
+            data_set = getattr(image_datasets, name)
+            monkeypatch.setattr(image_datasets, name, replace(data_set, counts=COUNTS[data_set.key]))
 
 
 def assert_holds(images, arrays: dict[str, np.ndarray]) -> None:
@@ -81,13 +69,11 @@ def assert_holds(images, arrays: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("key", LOADERS)
 def test_numpy_archive_is_read(own_data, key, capsys):
-    np.savez_compressed(own_data / f"{key}.npz", **tiny(key), about=np.array("an array more does no harm"))
+    np.savez_compressed(own_data / f"{key}.npz", **tiny(key))
     images = LOADERS[key]()
     assert_holds(images, tiny(key))
-    assert images.is_real
-    assert images.names == (GARMENTS if key == "fashion_mnist" else tuple("0123456789"))
+    assert images.is_real and len(images.names) == 10
     assert capsys.readouterr().out == images.source + "\n"
-    assert f"{len(images.train_images)} training and 10 test images" in images.source
 
 
 @pytest.mark.parametrize("place", ["own", "keras/datasets/fashion-mnist"])
@@ -99,207 +85,88 @@ def test_the_four_official_files_are_read(own_data, tmp_path, place):
     images.train_images[0] = 0  # a reader may change what was loaded
 
 
-def test_what_keras_keeps_of_mnist_is_found(own_data, tmp_path):
-    (tmp_path / "keras" / "datasets").mkdir(parents=True)
-    np.savez(tmp_path / "keras" / "datasets" / "mnist.npz", **tiny("mnist"))
-    assert_holds(load_mnist(), tiny("mnist"))
-
-
 def test_limits_take_the_first_of_the_order(own_data):
     arrays = tiny("mnist")
     np.savez(own_data / "mnist.npz", **arrays)
     few = load_mnist(train_limit=7, test_limit=3)
     assert_holds(few, {name: array[: 7 if "train" in name else 3] for name, array in arrays.items()})
     assert_holds(load_mnist(train_limit=10**6), arrays)
+    with pytest.raises(UserError, match="at least 1"):
+        load_mnist(test_limit=0)
 
 
-@pytest.mark.parametrize("load", LOADERS.values())
-@pytest.mark.parametrize("limits", [{"train_limit": 0}, {"test_limit": -1}])
-def test_limit_below_one_is_an_error(load, limits):
-    with pytest.raises(UserError, match="at least 1, or None"):
-        load(**limits)
+IMAGES = tiny("fashion_mnist")["x_train"]
+PACKED = gzip.compress(idx(IMAGES))
+DAMAGES = {
+    "an axis less": gzip.compress(idx(IMAGES.reshape(len(IMAGES), 784))),
+    "signed": gzip.compress(idx(IMAGES, kind=9)),
+    "one image less": gzip.compress(idx(IMAGES[1:])),
+    "a byte less": gzip.compress(idx(IMAGES)[:-1]),
+    "far longer": gzip.compress(idx(IMAGES) + bytes(50_000_000)),
+    "cut": PACKED[:-900],
+    "checksum missing": PACKED[:-8],
+    "a bit flipped": PACKED[:-500] + bytes([PACKED[-500] ^ 4]) + PACKED[-499:],
+    "not packed": idx(IMAGES),
+    "empty": b"",
+}
 
 
-def damaged_idx(kind: str, array: np.ndarray) -> bytes:
-    """Return a file of images that has gone wrong in one way."""
-    content = bytearray(idx(array))
-    if kind == "an axis less":
-        content = idx(array.reshape(len(array), 784))
-    elif kind == "signed":
-        content[2] = 9
-    elif kind == "one image less":
-        content = idx(array[1:])
-    elif kind == "cut before packing":
-        content = content[:-1]
-    elif kind == "longer":
-        content += b"\0"
-    packed = bytearray(gzip.compress(bytes(content)))
-    if kind == "cut":
-        packed = packed[:-900]
-    elif kind == "checksum missing":
-        packed = packed[:-8]
-    elif kind == "a bit flipped":
-        packed[-500] ^= 4
-    elif kind == "scrambled":
-        packed[10:20] = b"\xff" * 10
-    elif kind == "wrong checksum":
-        packed[-8] ^= 1
-    elif kind == "not packed":
-        packed = content
-    elif kind == "empty":
-        packed = b""
-    return bytes(packed)
-
-
-@pytest.mark.parametrize(
-    ("kind", "says"),
-    [
-        ("an axis less", "begins with 00000802"),
-        ("signed", "begins with 00000903"),
-        ("one image less", "begins with 0000080300000013.*instead of 0000080300000014"),
-        ("cut before packing", "has 15,695 bytes, instead of .* and 15,696"),
-        ("longer", "has more than 15,696 bytes"),
-        ("cut", "is damaged"),
-        ("checksum missing", "is damaged"),
-        ("a bit flipped", "is damaged"),
-        ("scrambled", "is damaged"),
-        ("wrong checksum", "is damaged"),
-        ("not packed", "is damaged"),
-        ("empty", "has 0 bytes"),
-    ],
-)
-def test_damaged_idx_file_is_an_error(own_data, kind, says):
-    arrays = tiny("fashion_mnist")
-    write_idx(own_data, arrays)
-    (own_data / IDX_FILES["x_train"]).write_bytes(damaged_idx(kind, arrays["x_train"]))
-    with pytest.raises(UserError, match=f"train-images-idx3-ubyte.gz .*{says}.*get it again"):
-        load_fashion_mnist()
-
-
-def test_no_more_is_unpacked_than_a_file_may_have(own_data):
-    arrays = tiny("fashion_mnist")
-    write_idx(own_data, arrays)
-    (own_data / IDX_FILES["x_train"]).write_bytes(gzip.compress(idx(arrays["x_train"]) + bytes(50_000_000)))
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_idx_file_is_an_error(own_data, damage):
+    write_idx(own_data, tiny("fashion_mnist"))
+    (own_data / IDX_FILES["x_train"]).write_bytes(DAMAGES[damage])
     tracemalloc.start()
     try:
-        with pytest.raises(UserError, match="more than"):
+        with pytest.raises(UserError, match="train-images-idx3-ubyte.gz .*again"):
             load_fashion_mnist()
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
 
 
-class Trap:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
-
-
-def test_objects_are_not_unpickled(own_data, tmp_path):
-    trap = np.array([Trap(tmp_path / "sprung")], dtype=object)
-    np.savez(own_data / "mnist.npz", **tiny("mnist") | {"y_test": trap})
-    with pytest.raises(UserError, match="cannot be read .*Object arrays cannot be loaded.*get it again"):
-        load_mnist()
-    assert not (tmp_path / "sprung").exists()
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"x_train": None}, "x_train is missing instead of uint8 .20, 28, 28"),
-        ({"y_test": None}, "y_test is missing"),
-        ({"x_test": np.zeros((10, 784), np.uint8)}, r"x_test is uint8 \(10, 784\) instead of uint8 \(10, 28, 28\)"),
+        ({"x_train": None}, "x_train is missing"),
+        ({"x_test": np.zeros((10, 784), np.uint8)}, r"x_test is uint8 \(10, 784\)"),
         ({"x_test": np.zeros((10, 28, 28), np.float32)}, "x_test is float32"),
-        ({"x_train": np.zeros((19, 28, 28), np.uint8)}, r"x_train is uint8 \(19, 28, 28\)"),
         ({"y_train": np.zeros(20, np.int64)}, "y_train is int64"),
         ({"y_train": np.zeros(20, np.uint8)}, r"train labels number \(20, 0, 0"),
-        ({"y_test": np.full(10, 10, np.uint8)}, r"test labels number \(0, .*, 10\) by class"),
+        ({"y_test": np.array([print], object)}, "damaged"),
     ],
 )
 def test_archive_of_other_content_is_an_error(own_data, change, says):
     arrays = {name: array for name, array in (tiny("mnist") | change).items() if array is not None}
     np.savez(own_data / "mnist.npz", **arrays)
-    with pytest.raises(UserError, match=f"{says}.*get (it|this one) again"):
-        load_mnist()
-
-
-def npy_that_claims(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return buffer.getvalue() + b"few"
-
-
-@pytest.mark.parametrize(
-    "member",
-    [b"", b"no array", npy_that_claims((10,)), npy_that_claims((10**10, 28, 28)), npy_that_claims((10**18, 10**18))],
-)
-def test_member_that_is_no_array_is_an_error(own_data, member):
-    np.savez(own_data / "mnist.npz", **{name: array for name, array in tiny("mnist").items() if name != "x_test"})
-    with zipfile.ZipFile(own_data / "mnist.npz", "a") as archive:
-        archive.writestr("x_test.npy", member)
-    with pytest.raises(UserError, match="cannot be read.*get it again"):
-        load_mnist()
-
-
-@pytest.mark.parametrize("kind", ["cut", "a folder", "empty", "text", "larger than any official member"])
-def test_file_that_is_no_archive_is_an_error(own_data, kind, monkeypatch):
-    path = own_data / "mnist.npz"
-    np.savez(path, **tiny("mnist"))
-    content = path.read_bytes()
-    if kind == "a folder":
-        path.unlink()
-        path.mkdir()
-    elif kind.startswith("larger"):
-        monkeypatch.setattr(archives, "LARGEST_MEMBER", 10_000)
-    else:
-        path.write_bytes({"cut": content[:-100], "empty": b"", "text": b"404: not found"}[kind])
-    with pytest.raises(UserError, match="mnist.npz .*get it again"):
+    with pytest.raises(UserError, match=f"{says}.*again"):
         load_mnist()
 
 
 def test_mnist_under_the_names_of_fashion_mnist_is_recognised(own_data):
-    digits = tiny("mnist")
-    np.savez(own_data / "mnist.npz", **digits)
-    write_idx(own_data, digits)
-    assert load_mnist().is_real
+    write_idx(own_data, tiny("mnist"))
     with pytest.raises(UserError, match="other data than Fashion-MNIST .*different folders"):
         load_fashion_mnist()
 
 
-@pytest.mark.parametrize(
-    ("key", "name", "host"),
-    [("mnist", "mnist.npz", "storage.googleapis.com"), ("fashion_mnist", IDX_FILES["y_test"], "github.com")],
-)
-def test_real_mode_without_files_says_what_is_missing(own_data, key, name, host):
+@pytest.mark.parametrize("key", LOADERS)
+def test_real_mode_without_files_says_what_is_missing(own_data, key):
     with pytest.raises(UserError) as caught:
         LOADERS[key]()
-    for part in (name, str(own_data), f"https://{host}", "NB_DATA=auto"):
+    for part in (sources.manifest()[key].files[0].name, str(own_data), "https://", "NB_DATA=auto"):
         assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("key", LOADERS)
-@pytest.mark.parametrize("train_limit", [None, 60_000])
-def test_standin_has_the_size_asked_for_or_its_most(monkeypatch, key, train_limit, capsys):
+def test_standin_has_the_size_asked_for_or_its_most(monkeypatch, key, capsys):
     monkeypatch.setenv("NB_DATA", "standin")
     monkeypatch.setattr(image_datasets, "STANDIN_IMAGES", {"train": 40, "test": 80})
-    images = LOADERS[key](train_limit, test_limit=30)
+    images = LOADERS[key](60_000, test_limit=30)
     assert images.train_images.shape == (40, 28, 28) and images.test_images.shape == (30, 28, 28)
     assert images.train_labels.shape == (40,) and images.test_labels.shape == (30,)
     assert images.train_images.dtype == images.train_labels.dtype == np.uint8
-    assert not images.is_real
+    assert not images.is_real and images.source.startswith("Stand-in: 40 training and 30 test")
     assert capsys.readouterr().out == images.source + "\n"
-    data_set = getattr(image_datasets, key.upper())
-    what = f"40 training and 30 test {data_set.standin}"
-    assert images.source == sources.standin_line(key, what, "NB_DATA=standin asks for it")
     assert not {image.tobytes() for image in images.train_images} & {image.tobytes() for image in images.test_images}
-
-
-def test_standins_are_large_enough_to_train_on():
-    assert image_datasets.STANDIN_IMAGES == {"train": 12_000, "test": 2_000}
 
 
 def test_official_counts_add_up():
@@ -321,32 +188,6 @@ def test_manifest_says_what_keras_and_the_makers_say():
     assert addresses in (folder / "mnist.py").read_text() and mnist.url == addresses + mnist.name
     first, second = manifest["fashion_mnist"].keras_cache.split("/")
     assert f'os.path.join("{first}", "{second}")' in source
-
-
-@pytest.mark.parametrize(("shape", "expected"), [((2, 28, 28), 1), ((2, 5, 4, 1), 1), ((2, 5, 4, 3), 3)])
-def test_to_unit(shape, expected):
-    images = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    images.flat[:2] = 0, 255
-    before = images.copy()
-    unit = to_unit(images)
-    assert unit.dtype == np.float32 and unit.shape == (*shape[:3], expected)
-    np.testing.assert_allclose(unit.ravel() * 255, images.ravel(), atol=1e-4)
-    assert unit.min() == 0 and unit.max() == 1
-    np.testing.assert_array_equal(images, before)
-
-
-@pytest.mark.parametrize(
-    ("images", "says"),
-    [
-        (np.zeros((2, 28, 28), np.float32), "not as float32"),
-        (np.zeros((2, 28, 28), np.int64), "not as int64"),
-        (np.zeros((28, 28), np.uint8), r"images\[None\]"),
-        (np.zeros((2, 28, 28, 2), np.uint8), r"shape \(2, 28, 28, 2\)"),
-    ],
-)
-def test_to_unit_guesses_no_range(images, says):
-    with pytest.raises(UserError, match=says):
-        to_unit(images)
 
 
 @pytest.mark.parametrize(

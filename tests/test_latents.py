@@ -225,22 +225,3 @@ def test_checked_latents_are_a_batch_of_float32():
 def test_wrong_latents_are_refused(z, message):
     with pytest.raises(UserError, match=message):
         latents.check_latents(z, 3)
-
-
-@pytest.mark.parametrize(("last", "kept"), [((), ()), ((1,), ()), ((3,), (3,))])
-def test_tiles_stand_in_reading_order(last, kept):
-    pictures = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, *[1] * len(last)) * np.ones((1, 2, 4, *last), np.uint8)
-    pictures[:, 0, 0] += 10  # the top left pixel of each
-    tiled = latents.tile_grid(pictures, rows=2, columns=3)
-    assert tiled.shape == (4, 12, *kept) and tiled.dtype == np.uint8
-    flat = tiled if not kept else tiled[..., 1]
-    np.testing.assert_array_equal(flat[1::2, 1::4], [[0, 1, 2], [3, 4, 5]])
-    np.testing.assert_array_equal(flat[::2, ::4], [[10, 11, 12], [13, 14, 15]])
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"), [((5, 2, 2), "want 6 pictures"), ((6, 2), "are expected"), ((6, 2, 2, 4), "are expected")]
-)
-def test_pictures_that_do_not_fill_the_grid_are_refused(shape, message):
-    with pytest.raises(UserError, match=message):
-        latents.tile_grid(np.zeros(shape), 2, 3)

@@ -126,7 +126,7 @@ def test_the_features_bring_the_name_of_their_net(square_model, embedded):
 
 def test_the_embedded_net_is_averaged_over_its_last_convolution(embedded):
     faces = draw_faces(4, seed=3)[0]
-    backbone = backbones.load("feature_net")
+    backbone = backbones.load_network("feature_net")
     activations = backbone.model(backbone.preprocessing.preprocess(faces.astype(np.float32) / 255))
     found = picture_features.picture_features(embedded, faces).values
     assert found.shape == (4, 256) and embedded.size == 64

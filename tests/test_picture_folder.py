@@ -12,7 +12,7 @@ from PIL import Image
 from helpers import picture_folder
 from helpers.batches import PictureBatches
 from helpers.errors import UserError
-from helpers.picture_folder import load_folder, stream_folder
+from helpers.pictures import load_folder, stream_folder
 from tools.lift import lift
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import images, pretrained
+from helpers import backbones, pretrained
+from helpers.backbones import build_feature_net
 from helpers.errors import UserError
-from helpers.feature_net import build_feature_net
 from helpers.pretrained import values_of
 from tools import pack_feature_net as pack
 from tools import tiny_imagenet
@@ -201,5 +201,5 @@ def test_data_that_is_nowhere_is_said_with_where_it_was_looked_for(tmp_path, mon
 
 def test_pictures_reach_the_net_as_its_preprocessing_makes_them(held_out):
     (batch,) = held_out.normalised(batch=60)
-    expected = images.CENTRED.preprocess(held_out.pixels.numpy().astype(np.float32) / 255)
+    expected = backbones.CENTRED.preprocess(held_out.pixels.numpy().astype(np.float32) / 255)
     np.testing.assert_allclose(batch, expected, atol=1e-6)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import pretrained
-from helpers.feature_net import build_feature_net
+from helpers.backbones import build_feature_net
 from helpers.pretrained import assign, values_of
 
 MACHINE = f"{platform.machine()}, {platform.system()}"

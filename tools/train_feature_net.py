@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_sample_image
 
-from helpers import images, pretrained
+from helpers import backbones, images, pretrained
+from helpers.backbones import BLOCKS, build_feature_net
 from helpers.batches import untuned
 from helpers.errors import UserError
-from helpers.feature_net import BLOCKS, build_feature_net
 from helpers.training import Training
 from tools import pack_feature_net as pack
 from tools.tiny_imagenet import Pictures, augment, find_data, read_pictures, read_words
@@ -38,7 +38,7 @@ def training_batches(pictures: Pictures, sides: Sequence[int], classes: int) -> 
 
         def prepare(number, rows):
             pixels = augment(tf.gather(pictures.pixels, rows), sides[epoch], tf.stack([number, SEED + epoch]))
-            return images.CENTRED.preprocess(pixels), tf.one_hot(tf.gather(pictures.labels, rows), classes)
+            return backbones.CENTRED.preprocess(pixels), tf.one_hot(tf.gather(pictures.labels, rows), classes)
 
         dataset = tf.data.Dataset.from_tensor_slices(order).batch(BATCH, drop_remainder=True)
         return untuned(dataset.enumerate().map(prepare, num_parallel_calls=2).prefetch(2))
@@ -156,7 +156,7 @@ def packed(trained: keras.Model, held_out: Pictures) -> keras.Model:
 def mean_activations_of_china(net: keras.Model) -> dict[str, float]:
     """Return every convolution's mean activation over scikit-learn's china.jpg at a height of 300 pixels."""
     picture = images.fit(load_sample_image("china.jpg").astype(np.float32) / 255, 300)
-    means = pack.mean_activations(net, [tf.constant(images.CENTRED.preprocess(picture))[None]])
+    means = pack.mean_activations(net, [tf.constant(backbones.CENTRED.preprocess(picture))[None]])
     return {name: round(float(mean), 2) for name, mean in means.items()}
 
 
