@@ -3,12 +3,11 @@
 import difflib
 import itertools
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from helpers import painting, sources
+from helpers import sources, standins
 from helpers.errors import UserError
 from helpers.images import fit, load_picture
 
@@ -51,7 +50,7 @@ _PHOTOGRAPHS = {
     "china": "a temple in China, photograph by danielbuechele (CC BY 2.0), from scikit-learn",
     "flower": "a flower, photograph by vultilion (CC BY 2.0), from scikit-learn",
 }
-_PAINTED = {  # name → style of helpers/painting.py, and what it shows
+_PAINTED = {  # name → style of helpers/standins.py, and what it shows
     "painting": ("swirls", "blue and yellow swirls, painted by this project"),
     "embers": ("embers", "red and orange waves, painted by this project"),
     "mosaic": ("mosaic", "fans of warm stones, laid by this project"),
@@ -66,7 +65,7 @@ def load(name: str, height: int | None = None) -> Picture:
     "tubingen" photographs: a local copy is looked for in the data folders and in their folder pictures/, under that
     name (or with style_ or content_ before it) and .jpg, .jpeg or .png after it. "starry_night", "coast" and
     "san_francisco" (also found as sf.jpg) are downloaded where there is none. "china" and "flower" come with
-    scikit-learn, "painting", "embers" and "mosaic" are painted on the spot; these five are always there, and stand in
+    scikit-learn, "painting", "embers" and "mosaic" are painted by this project; these five are always there, and stand in
     for the others.
 
     Args:
@@ -127,19 +126,13 @@ def _always_there(name: str, height: int | None) -> tuple[np.ndarray, str]:
         raise UserError(f"a picture cannot be {height} pixels high. Give at least 1, or None for its own height.")
     if name in _PAINTED:
         style, what = _PAINTED[name]
-        pixels = _painted(style).copy()
+        pixels = standins.painting(style)
     else:
         from sklearn.datasets import load_sample_image  # a second that only these two pictures need
 
         what = _PHOTOGRAPHS[name]
         pixels = np.asarray(load_sample_image(f"{name}.jpg"), np.float32) / 255
     return (pixels if height is None else fit(pixels, height)), what
-
-
-@cache
-def _painted(style: str) -> np.ndarray:
-    """Return a painting that takes a second or two to paint, and is kept; not to be changed."""
-    return painting.paint(style)
 
 
 def _folders() -> list[Path]:
