@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import sources
+from helpers import sources, standins
 from helpers.archives import read_member, zip_reader
-from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
 
 PICTURES = "img_align_celeba"
@@ -29,8 +28,6 @@ LARGEST_TEST = 20_000
 KINDS = {"auto": "auto", "photographs": "real", "drawn": "standin"}  # as a reader asks for faces, and as NB_DATA does
 LARGEST_WIDTH = 10 * WIDTH  # pixels of a picture; decoding one takes 50 MB then
 BROKEN_ONE_IN = 10  # a copy with more broken pictures than one in so many is refused
-STANDIN_FACES = {"train": 4_500, "test": 1_000}  # at most: drawn by a few rules, more of them teach nothing new
-STANDIN_SEEDS = {"train": 1, "test": 2}
 _MEMBERS = r"(?:.*/)?(\d{6}\.jpg)"
 
 Read = Callable[[str], bytes]
@@ -125,7 +122,7 @@ def load_faces(
 
     Returns:
         The faces, in the order of their file numbers. Broken pictures are left out, and one printed line names
-        them. The stand-in is 4,500 and 1,000 drawn faces at most.
+        them. The stand-in is 1,700 and 250 drawn faces at most.
 
     Raises:
         UserError: a limit, `size` or `crop` is out of range; the attribute table is missing, damaged or has no
@@ -176,10 +173,9 @@ def _check_arguments(train_limit: int | None, test_limit: int | None, size: int,
 
 
 def _standin_faces(train_limit: int | None, test_limit: int | None, size: int, reason: str) -> Faces:
-    limits = {"train": train_limit, "test": test_limit}
-    counts = {part: min(limits[part] or most, most) for part, most in STANDIN_FACES.items()}
-    train_images, train_attributes, columns = draw_faces(counts["train"], STANDIN_SEEDS["train"], size)
-    test_images, test_attributes, _ = draw_faces(counts["test"], STANDIN_SEEDS["test"], size)
+    train_images, train_attributes, columns = standins.faces("train", train_limit, size)
+    test_images, test_attributes, _ = standins.faces("test", test_limit, size)
+    counts = {"train": len(train_images), "test": len(test_images)}
     train_names, test_names = ([f"drawn {part} {number}" for number in range(counts[part])] for part in counts)
     what = f"{counts['train']:,} training and {counts['test']:,} test faces, {size}x{size}, drawn by this project"
     line = sources.standin_line("celeba", what, reason)

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import sources
+from helpers import sources, standins
 from helpers.archives import npz_arrays
-from helpers.drawn_digits import draw_digits
-from helpers.drawn_garments import GARMENTS, draw_garments
 from helpers.errors import UserError
 
 SIDE = 28  # pixels
 PARTS = ("train", "test")
-STANDIN_IMAGES = {"train": 12_000, "test": 2_000}  # at most: drawn by a few rules, more of them teach nothing new
-STANDIN_SEEDS = {"train": 1, "test": 2}
+GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 IDX_UNSIGNED_BYTES = 0x08  # the third byte of an idx file
 Part = tuple[np.ndarray, np.ndarray]  # images and labels
 
@@ -45,14 +42,14 @@ class DataSet:
 
     `counts` says how many images of each class a part ("train", "test") has. MNIST and Fashion-MNIST have the same
     shapes, and their makers gave their files the same names: these numbers tell one from the other.
-    `draw(part, count)` makes a stand-in, which `standin` describes.
+    `load_standin(part, limit)` gives the first pictures of a stand-in, which `standin` describes.
     """
 
     key: str
     title: str
     names: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]
-    draw: Callable[[str, int], Part]
+    load_standin: Callable[[str, int | None], Part]
     standin: str
 
     def shapes(self, part: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -69,7 +66,7 @@ MNIST = DataSet(
         "train": (5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
         "test": (980, 1_135, 1_032, 1_010, 982, 892, 958, 1_028, 974, 1_009),
     },
-    draw=lambda part, count: draw_digits(count, STANDIN_SEEDS[part], part),
+    load_standin=standins.digits,
     standin="digits made from scikit-learn's 1,797 small ones",
 )
 FASHION_MNIST = DataSet(
@@ -77,7 +74,7 @@ FASHION_MNIST = DataSet(
     title="Fashion-MNIST",
     names=GARMENTS,
     counts={"train": (6_000,) * 10, "test": (1_000,) * 10},
-    draw=lambda part, count: draw_garments(count, STANDIN_SEEDS[part]),
+    load_standin=standins.garments,
     standin="garments drawn by this project from random proportions",
 )
 
@@ -86,14 +83,14 @@ def load_mnist(train_limit: int | None = None, test_limit: int | None = None) ->
     """Load MNIST: 60,000 and 10,000 handwritten digits, white on black, in the official order.
 
     The stand-in is made from scikit-learn's 1,797 digits, of which the test images use 297 that no training
-    image uses (`helpers.drawn_digits`).
+    image uses.
 
     Args:
         train_limit: the most training images wanted (the first of the fixed order); None for all.
         test_limit: likewise for the test images.
 
     Returns:
-        The images as uint8; see `LabelledImages`. Stand-ins are 12,000 and 2,000 at most.
+        The images as uint8; see `LabelledImages`. Stand-ins are 6,000 and 1,000 at most.
 
     Raises:
         UserError: a limit is below 1; the file found is damaged or is not MNIST; or `NB_DATA=real` and there
@@ -105,7 +102,7 @@ def load_mnist(train_limit: int | None = None, test_limit: int | None = None) ->
 def load_fashion_mnist(train_limit: int | None = None, test_limit: int | None = None) -> LabelledImages:
     """Load Fashion-MNIST: 60,000 and 10,000 photographs of garments on black, in the official order.
 
-    The stand-in is drawn (`helpers.drawn_garments`). Arguments, result and errors are those of `load_mnist`.
+    The stand-in is drawn, 5,000 and 1,000 at most. Arguments, result and errors are those of `load_mnist`.
     """
     return _load(FASHION_MNIST, {"train": train_limit, "test": test_limit})
 
@@ -119,8 +116,7 @@ def _load(data_set: DataSet, limits: dict[str, int | None]) -> LabelledImages:
         whole = _read(lookup.paths, data_set)
         parts = {part: (images[: limits[part]], labels[: limits[part]]) for part, (images, labels) in whole.items()}
     else:
-        counts = {part: min(limits[part] or most, most) for part, most in STANDIN_IMAGES.items()}
-        parts = {part: data_set.draw(part, counts[part]) for part in PARTS}
+        parts = {part: data_set.load_standin(part, limits[part]) for part in PARTS}
     (train_images, train_labels), (test_images, test_labels) = parts["train"], parts["test"]
     said = f"{len(train_images):,} training and {len(test_images):,} test"
     if lookup.paths:

@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from helpers import downloads, images, painting, sources
+from helpers import downloads, images, sources, standins
 from helpers.errors import UserError
 from helpers.profiles import CHECKOUT, expanded
 
@@ -64,7 +63,7 @@ _PHOTOGRAPHS = {
     "china": "a temple in China, photograph by danielbuechele (CC BY 2.0), from scikit-learn",
     "flower": "a flower, photograph by vultilion (CC BY 2.0), from scikit-learn",
 }
-_PAINTED = {  # name → style of helpers/painting.py, and what it shows
+_PAINTED = {  # name → style of helpers/standins.py, and what it shows
     "painting": ("swirls", "blue and yellow swirls, painted by this project"),
     "embers": ("embers", "red and orange waves, painted by this project"),
     "mosaic": ("mosaic", "fans of warm stones, laid by this project"),
@@ -199,19 +198,13 @@ def _always_there(name: str, height: int | None) -> tuple[np.ndarray, str]:
         raise UserError(f"a picture cannot be {height} pixels high. Give at least 1, or None for its own height.")
     if name in _PAINTED:
         style, what = _PAINTED[name]
-        pixels = _painted(style).copy()
+        pixels = standins.painting(style)
     else:
         from sklearn.datasets import load_sample_image  # a second that only these two pictures need
 
         what = _PHOTOGRAPHS[name]
         pixels = np.asarray(load_sample_image(f"{name}.jpg"), np.float32) / 255
     return (pixels if height is None else images.fit(pixels, height)), what
-
-
-@cache
-def _painted(style: str) -> np.ndarray:
-    """Return a painting that takes a second or two to paint, and is kept; not to be changed."""
-    return painting.paint(style)
 
 
 def _folders() -> list[Path]:

@@ -1,7 +1,7 @@
 """The factors that a drawn face has, how they are drawn at random, and which of CelebA's attributes they make.
 
 Lengths are in halves of a picture's side, to the right and downwards. Angles are given by their sine or by the
-tangent of their half: so no sine or cosine has to be computed (`helpers.drawn_shapes` says why).
+tangent of their half: so no sine or cosine has to be computed (`canvas.py` says why).
 """
 
 from dataclasses import dataclass, field, fields
@@ -80,10 +80,6 @@ class FaceFactors:
     clothes_colour: float = _between(0, 0.8)  # their saturation
     clothes_light: float = _between(0, 1)
     collar: float = _between(0, 1)  # how deep it is cut
-
-    def __getitem__(self, index: int) -> "FaceFactors":
-        """Return the factors of one face, where these are of many."""
-        return FaceFactors(**{factor.name: float(getattr(self, factor.name)[index]) for factor in fields(self)})
 
 
 # CelebA's names, in its order, and what has to hold of the factors.

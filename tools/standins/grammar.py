@@ -1,17 +1,16 @@
 """A probabilistic grammar of film reviews whose entropy is known exactly: the stand-in for the IMDB reviews.
 
-It is a probabilistic automaton in which the words so far determine the state (every next word can be said in
-only one way). So the probability of each next word is known, and with it the best figure that any language
-model can reach: the entropy. Reviews differ in length and always end with a verdict.
+It is a probabilistic automaton in which the words so far determine the state: every next word can be said in only one
+way. So the probability of each next word is known, and with it the best figure that any language model can reach.
 """
 
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from helpers.review_phrases import FREE_SLOTS, KEYED_SLOTS, SENTENCES, STAGES
-
-_PUNCTUATION = ".,!?\"'()"
+PHRASES = tomllib.loads((Path(__file__).parent / "phrases.toml").read_text(encoding="utf-8"))
 
 
 @dataclass
@@ -26,7 +25,7 @@ class _Node:
 
 
 # (node of the sentence, what the review remembers: pairs of memory and value)
-_State = tuple[int, tuple[tuple[str, str], ...]]
+State = tuple[int, tuple[tuple[str, str], ...]]
 
 
 class ReviewGrammar:
@@ -34,82 +33,34 @@ class ReviewGrammar:
 
     def __init__(self) -> None:
         self._nodes: list[_Node] = []
-        self._roots = {stage: self._plant(stage, options) for stage, options in STAGES.items()}
-        self._steps: dict[_State, dict[str, tuple[float, _State | None]]] = {}
-        self._expected: dict[_State, tuple[float, float]] = {}
+        self._roots = {stage: self._plant(stage, options) for stage, options in PHRASES["stages"].items()}
+        self._steps: dict[State, dict[str, tuple[float, State | None]]] = {}
+        self._expected: dict[State, tuple[float, float]] = {}
+        self.start: State = (self._roots["start"], ())
 
     def sample(self, count: int, seed: int) -> list[str]:
-        """Return `count` reviews: strings with capitals and full stops, the same ones for the same seed."""
-        rng = np.random.default_rng(seed)
-        return [self._sample_one(rng) for _ in range(count)]
+        """Return reviews with capitals and full stops; a longer draw begins with the shorter."""
+        random = np.random.default_rng(seed)
+        return [self._sample_one(random) for _ in range(count)]
 
-    def word_log_probabilities(self, words: list[str]) -> np.ndarray:
-        """Return ln P(word | all words before it, and that the review goes on) for every word of a review.
-
-        Args:
-            words: a review from its beginning, or the first part of one, split at spaces. Case and
-                punctuation at the ends of words do not matter.
-
-        Returns:
-            Float array of shape (len(words),), at most 0. A word that is impossible at its place has
-            minus infinity, and so have all words after it.
-        """
-        logs = np.full(len(words), -np.inf)
-        state = self.start
-        for position, word in enumerate(words):
-            step = self.next_words(state).get(word.lower().strip(_PUNCTUATION)) if state else None
-            if step is None:
-                break
-            logs[position] = np.log(step[0])
-            state = step[1]
-        return logs
-
-    def nats_per_word(self, given: int = 0) -> float:
-        """Return the entropy of the next word in nats, averaged over all words of all possible reviews.
-
-        Computed exactly, by following every path. No language model can have a lower mean loss on fresh reviews.
-
-        Args:
-            given: the words at the beginning of each review that are not counted, because a model is
-                not asked to predict them (1 for a model that always starts from the first word).
-        """
+    def nats_per_word(self) -> float:
+        """Return the entropy of the next word, exactly: the mean over all words but the first of all reviews."""
         nats, words = self._expectation(self.start)
-        arrivals = {self.start: 1.0}
-        for _ in range(given):
-            onward: dict[_State, float] = {}
-            for state, chance in arrivals.items():
-                words -= chance
-                for probability, after in self.next_words(state).values():
-                    nats += chance * probability * np.log(probability)
-                    if after:
-                        onward[after] = onward.get(after, 0.0) + chance * probability
-            arrivals = onward
-        return float(nats / words)
+        for probability, _ in self.next_words(self.start).values():
+            nats += probability * np.log(probability)
+        return float(nats / (words - 1))
 
-    def expected_words(self) -> float:
-        """Return the mean number of words of a review, exactly."""
-        return self._expectation(self.start)[1]
-
-    @property
-    def start(self) -> _State:
-        """The state before the first word."""
-        return self._roots["start"], ()
-
-    def next_words(self, state: _State) -> dict[str, tuple[float, _State | None]]:
-        """Return the words that can follow: {word: (probability, state after it or None at the review's end)}.
-
-        Raises:
-            ValueError: two ways of going on begin with the same word, so the words do not determine the state.
-        """
+    def next_words(self, state: State) -> dict[str, tuple[float, State | None]]:
+        """Return the words that can follow: {word: (probability, state after it or None at the review's end)}."""
         if state not in self._steps:
             self._steps[state] = self._expand(state)
         return self._steps[state]
 
-    def _plant(self, stage: str, options: tuple) -> int:
+    def _plant(self, stage: str, options: list) -> int:
         root = self._grow(stage)
         share = sum(weight for _, weight, _ in options)
         for group, weight, next_stage in options:
-            sentences = SENTENCES[group]
+            sentences = PHRASES["sentences"][group]
             for sentence in sentences:
                 node, tokens = root, sentence.split()
                 for position, token in enumerate(tokens):
@@ -124,7 +75,7 @@ class ReviewGrammar:
         self._nodes.append(_Node(stage=stage))
         return len(self._nodes) - 1
 
-    def _expand(self, state: _State) -> dict[str, tuple[float, _State | None]]:
+    def _expand(self, state: State) -> dict[str, tuple[float, State | None]]:
         number, memory = state
         branches = self._nodes[number].branches
         total = sum(weight for weight, _ in branches.values())
@@ -137,7 +88,7 @@ class ReviewGrammar:
                 steps[word] = (weight / total * share, None if node is None else (node, remembered))
         return steps
 
-    def _expectation(self, state: _State | None) -> tuple[float, float]:
+    def _expectation(self, state: State | None) -> tuple[float, float]:
         """Return the expected nats and words from a state to the review's end. No path comes back, so this ends."""
         if state is None:
             return 0.0, 0.0
@@ -150,7 +101,7 @@ class ReviewGrammar:
             self._expected[state] = (float(nats), float(words))
         return self._expected[state]
 
-    def _draw(self, state: _State, choice: float) -> tuple[str, _State | None]:
+    def _draw(self, state: State, choice: float) -> tuple[str, State | None]:
         """Return the word (and the state after it) on whose share of [0, 1) the number `choice` falls."""
         steps = self.next_words(state)
         for word, (probability, after) in steps.items():
@@ -159,10 +110,10 @@ class ReviewGrammar:
                 return word, after
         return word, after  # rounding can leave a trace of `choice` behind the last share
 
-    def _sample_one(self, rng: np.random.Generator) -> str:
+    def _sample_one(self, random: np.random.Generator) -> str:
         words, state = [], self.start
         while state:
-            word, after = self._draw(state, rng.random())
+            word, after = self._draw(state, random.random())
             is_first = self._nodes[state[0]].stage
             is_last = after is None or self._nodes[after[0]].stage
             words.append((word.capitalize() if is_first or word == "i" else word) + ("." if is_last else ""))
@@ -175,14 +126,13 @@ def _choices(token: str, memory: tuple) -> list[tuple[str, float, tuple]]:
     if not token.startswith("{"):
         return [(token, 1.0, memory)]
     slot = token.strip("{}")
-    if slot in FREE_SLOTS:
-        options = [(word, memory) for word in FREE_SLOTS[slot].split()]
-        return _weighted([options])
-    key, words_of = KEYED_SLOTS[slot]
+    if slot in PHRASES["free"]:
+        return _weighted([[(word, memory) for word in PHRASES["free"][slot].split()]])
+    key, words = next((key, slots[slot]) for key, slots in PHRASES["keyed"].items() if slot in slots)
+    groups = dict(zip(PHRASES["memories"][key].split(), words.split(" / "), strict=True))
     known = dict(memory).get(key)
-    values = [known] if known else list(words_of)
-    remembered = {value: tuple(sorted({**dict(memory), key: value}.items())) for value in values}
-    return _weighted([[(word, remembered[value]) for word in words_of[value].split()] for value in values])
+    after = {value: tuple(sorted({**dict(memory), key: value}.items())) for value in ([known] if known else groups)}
+    return _weighted([[(word, remembered) for word in groups[value].split()] for value, remembered in after.items()])
 
 
 def _weighted(groups: list[list[tuple[str, tuple]]]) -> list[tuple[str, float, tuple]]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from helpers.errors import UserError
-
 SUPERSAMPLING = 2  # painted so many times larger, then shrunk: strokes get smooth edges
 LIGHT = (-0.7, -0.7)  # where the light comes from, (down, right): the upper left
 
@@ -36,29 +34,14 @@ MORTAR = (46, 30, 34, 20)
 FAN_RINGS = 6
 
 
-def paint(style: str = "swirls", height: int = 480, width: int = 640, seed: int = 1) -> np.ndarray:
-    """Paint a picture; the same arguments always give the same picture.
+def paint(style: str, height: int = 480, width: int = 640, seed: int = 1) -> np.ndarray:
+    """Paint a picture, uint8 `(height, width, 3)`.
 
-    Args:
-        style: "swirls" (curved strokes in blue and yellow), "embers" (the same hand in red and orange, in
-            waves), or "mosaic" (fans of coloured stones).
-        height: in pixels, at least 32.
-        width: likewise.
-        seed: another one is another picture in the same style.
-
-    Returns:
-        float32 `(height, width, 3)`, RGB in [0, 1].
-
-    Raises:
-        UserError: there is no such style, or the picture is smaller than 32x32.
+    Styles: "swirls" (curved strokes in blue and yellow), "embers" (the same hand in red and orange, in waves), or
+    "mosaic" (fans of coloured stones).
     """
-    if style not in STYLES:
-        raise UserError(f"there is no style {style!r}. Known: {', '.join(STYLES)}.")
-    if min(height, width) < 32:
-        raise UserError(f"a painting of {height}x{width} pixels is too small. Ask for at least 32x32.")
     canvas = STYLES[style](height, width, np.random.default_rng(seed))
-    small = canvas.resize((width, height), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
 
 
 def _swirls(height: int, width: int, random: np.random.Generator) -> Image.Image:
