@@ -1,4 +1,4 @@
-"""A descent keeps the best picture and its record, says why it ended early, and shows its stages under a slider."""
+"""A descent keeps the best picture and its record, and says why it ended early."""
 
 import contextlib
 
@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from helpers import backbones, images
 from helpers.descent import Descent
-from helpers.descent_views import StageSlider, chart, loss_table, strip
+from helpers.descent_views import chart, loss_table, strip
 from helpers.errors import UserError
 
 START = np.full((8, 10, 3), 0.5, np.float32)
@@ -261,15 +261,6 @@ def test_a_round_that_was_over_is_not_taken_up_again(tmp_path):
     np.testing.assert_array_equal(begin, whole[1][2])
     again, began, _ = minimise_in_rounds(tmp_path)
     assert not began and came_to(again) == came_to(descent)
-
-
-def test_the_slider_swaps_the_picture():
-    descent = run([0.9, 0.5, 0.2])
-    slider = StageSlider(descent.stages)
-    assert slider.slider.value == 3
-    last = slider.image.value
-    slider.slider.value = 1
-    assert slider.image.value != last and slider.image.value == images.png_bytes(descent.stages[1])
 
 
 def test_what_is_shown_has_a_text_for_those_who_cannot_see_it():
