@@ -6,9 +6,8 @@ import ipywidgets
 import numpy as np
 
 from helpers.errors import UserError
-from helpers.explorers import Explorer, pictures_of
+from helpers.explorers import LARGEST_SEED, WRAPPED, Explorer, button, choice, generated, labelled, view_of
 from helpers.latents import check_latents, fixed_noise, interpolate
-from helpers.widgets import LARGEST_SEED, WRAPPED, button, choice, labelled, view_of
 
 USUAL, FURTHEST = 3.0, 5.0  # how often an attribute's vector may be added: unmarked, and at all
 
@@ -103,17 +102,13 @@ class FaceExplorer(Explorer):
         return interpolate(self.edited, end, [self.controls["morph"].value], is_spherical)[0]
 
     def surprise(self) -> None:
-        """Put a latent drawn from N(0, I) in the place of the face; choosing a face ends that."""
+        """Replace the face by a latent drawn from N(0, I), until a face is chosen."""
         with self._quietly():
             self._random = fixed_noise(1, self.latents.shape[1], int(np.random.default_rng().integers(LARGEST_SEED)))[0]
             self._refresh({"random"})
 
-    def reset(self) -> None:
-        """Go back to the first faces, with no attribute added."""
-        self.set(**self._first)
-
     def _redraw(self, names: Set[str]) -> str:
-        """Decode only what depends on what has moved, all of it in one batch."""
+        """Decode only what depends on the moved controls, in one batch."""
         if "face" in names:
             self._random = None
         self._show_originals(names)
@@ -122,7 +117,7 @@ class FaceExplorer(Explorer):
         if is_new or names & self.vectors.keys():
             wanted["edited"] = self.edited
         wanted = {name: z for name, z in {**wanted, "morphed": self.morphed}.items() if name in self.pictures}
-        for name, picture in zip(wanted, pictures_of(self._decode, np.stack(list(wanted.values()))), strict=True):
+        for name, picture in zip(wanted, generated(self._decode, np.stack(list(wanted.values()))), strict=True):
             self._show(name, picture)
         if is_new and self.faces is not None:
             self._caption("reconstruction", "Reconstruction" if self._random is None else "Generated")
@@ -139,7 +134,7 @@ class FaceExplorer(Explorer):
             self._show("other", self.faces[self.controls["second"].value])
 
     def _remark(self) -> str:
-        """Mark the attributes beyond the usual range, and return a sentence about them."""
+        """Mark the attributes beyond the usual range; return a sentence about them."""
         beyond = [name for name in self.vectors if abs(self.controls[name].value) > USUAL]
         for name in self.vectors:
             control, label = self.controls[name], name.replace("_", " ")

@@ -4,24 +4,38 @@ from collections.abc import Callable, Mapping, Set
 
 import ipywidgets
 import numpy as np
+from scipy.special import expit
 
 from helpers.errors import UserError
-from helpers.explorer_threads import Later, WalkingExplorer
-from helpers.explorers import by_name, in_short, pictures_of
+from helpers.explorers import (
+    LARGEST_SEED,
+    WRAPPED,
+    Explorer,
+    Later,
+    button,
+    by_name,
+    choice,
+    generated,
+    labelled,
+    mark,
+    player,
+    view_of,
+)
 from helpers.latents import check_latents, fixed_noise, interpolate
-from helpers.widgets import LARGEST_SEED, WRAPPED, button, choice, labelled, view_of
+from helpers.plotting import COLOURS
 
-FRAMES = 60  # of a walk: at least three seconds
+FRAMES = 60  # steps of a walk: three seconds
 FURTHEST = 3.0  # how often a direction may be added
 STRIP = {"none": 0.0, "half": 0.5, "full": 1.0}  # truncations of the small pictures
 
 
-class GeneratorExplorer(WalkingExplorer):
+class GeneratorExplorer(Explorer):
     """A generated picture, large, with sliders for what its latent is made of; the same latent at three truncations.
 
     What is shown is decode(ψ z + Σ aₖ vₖ): z is the draw from N(0, I) of the seed chosen, ψ the truncation, aₖ the
-    value of a direction's slider. *Walk* goes along the great circle to the z of the next seed. The three small
-    pictures follow once the controls rest, so that they hold nothing up.
+    value of a direction's slider. *Walk* moves z along the great circle to the z of the next seed, by hand or with
+    the play button. The three small pictures follow once the controls rest, so that they hold nothing up. Below the
+    large picture a bar shows what the discriminator says of it, where there is one.
 
     Truncation here *scales* z, so the draws become those of N(0, ψ² I), as with the temperature of Kingma and
     Dhariwal (2018), "Glow". The "truncation trick" of Marchesi (2017) and of Brock et al. (2019),
@@ -29,8 +43,8 @@ class GeneratorExplorer(WalkingExplorer):
     threshold. Scaling moves one and the same latent evenly, which suits a slider.
 
     Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-model`, `-seed`,
-    `-truncation`, `-walk`, `-surprise`, `-reset`, `-status`, a direction's name such as `explore-wearing-hat`,
-    and the pictures `explore-generated`, `-none`, `-half` and `-full`.
+    `-walk`, `-play`, `-truncation`, `-surprise`, `-reset`, `-status`, `-verdict` (the bar), a direction's name such as
+    `explore-wearing-hat`, and the pictures `explore-generated`, `-none`, `-half` and `-full`.
     """
 
     def __init__(
@@ -39,6 +53,7 @@ class GeneratorExplorer(WalkingExplorer):
         directions: Mapping | None = None,
         *,
         dimensions: int | Mapping[str, int],
+        judge: Callable | Mapping[str, Callable] | None = None,
         seed: int = 0,
         height: int = 320,
     ) -> None:
@@ -50,19 +65,21 @@ class GeneratorExplorer(WalkingExplorer):
             directions: name → floats `(d,)`, what one step of its slider from 0 to 1 adds to the latent. Where the
                 models have directions of their own: model → such a mapping, with the same names for all.
             dimensions: d; by model where they differ.
+            judge: the discriminator: pictures as above `(1, h, w, 3)` → logits of real, one number; by model where
+                they differ. None: no bar.
             seed: the first, from 0 to 999,999.
             height: pixels, about that of the large picture.
 
         Raises:
-            UserError: a direction is of another length or has values that are no numbers, the models' names
+            UserError: a direction is of another length or has values that are not numbers, the models' names
                 differ, or a direction is called like another control.
         """
         self._decoders = by_name(decode, ["generator"])
-        self._dimensions = by_name(dimensions, list(self._decoders))
-        self._directions = _directions_of(directions or {}, self._decoders.keys(), self._dimensions)
-        self._between: np.ndarray | None = None  # where on its way a walk was ended
+        self._dimensions, self._judges = (by_name(value, list(self._decoders)) for value in (dimensions, judge))
+        self._directions = _directions_of(directions or {}, self._decoders.keys(), self._dimensions, self._judges)
         super().__init__(self._made_controls(seed), height)
         self._later = Later(self._draw_strip)
+        self.verdict = mark(ipywidgets.HTML(layout={"margin": "0 0 0 1em", "min_height": "4.5em"}), "verdict")
         self._build()
         self._refresh({"seed"})
         self._later.now()
@@ -71,6 +88,7 @@ class GeneratorExplorer(WalkingExplorer):
         made = {
             "model": choice([(name, name) for name in self._decoders]),
             "seed": ipywidgets.BoundedIntText(seed, min=0, max=LARGEST_SEED, description="Seed"),
+            "walk": ipywidgets.IntSlider(0, min=0, max=FRAMES, description="Walk"),
             "truncation": ipywidgets.FloatSlider(1.0, min=0, max=1.5, step=0.02, description="Truncation"),
         }
         names = next(iter(self._directions.values()))
@@ -83,18 +101,22 @@ class GeneratorExplorer(WalkingExplorer):
 
     def _build(self) -> None:
         surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
-        buttons = ipywidgets.HBox([self.walk_button, surprise, reset], layout=WRAPPED)
+        play = player(self.controls["walk"], most=FRAMES)
+        buttons = ipywidgets.HBox([play, surprise, reset], layout=WRAPPED)
         model, *shown = self.controls.values()
         models = [labelled("Model", model)] if len(self._decoders) > 1 else []
         small = [self._slot(name, f"Truncation {truncation:g}") for name, truncation in STRIP.items()]
-        strip = ipywidgets.HBox(small, layout=WRAPPED)
-        right = ipywidgets.VBox([self._slot("generated", "Generated"), strip], layout={"max_width": "100%"})
+        verdict = [self.verdict] if any(self._judges.values()) else []
+        right = [self._slot("generated", "Generated"), *verdict, ipywidgets.HBox(small, layout=WRAPPED)]
+        right = ipywidgets.VBox(right, layout={"max_width": "100%"})
         self.view = view_of([*models, *shown, buttons, self.status], [right])
 
     @property
     def noise(self) -> np.ndarray:
-        """z before truncation: the draw of the seed, or where a walk stopped; float32 `(d,)`."""
-        return self._draw_of(self.controls["seed"].value) if self._between is None else self._between
+        """z before truncation: the draw of the seed, or a point on the way to that of the next; float32 `(d,)`."""
+        walked = self.controls["walk"].value / FRAMES
+        begin, end = (fixed_noise(1, self._dimensions[self._model], seed)[0] for seed in self._seeds)
+        return interpolate(begin, end, [walked], spherical=True)[0]
 
     @property
     def shift(self) -> np.ndarray:
@@ -112,33 +134,31 @@ class GeneratorExplorer(WalkingExplorer):
     def _model(self) -> str:
         return self.controls["model"].value
 
-    def _draw_of(self, seed: int) -> np.ndarray:
-        return fixed_noise(1, self._dimensions[self._model], seed)[0]
-
-    def surprise(self) -> None:
-        """Go to a seed drawn by lot."""
-        self.set(seed=int(np.random.default_rng().integers(LARGEST_SEED + 1)))
-
-    def reset(self) -> None:
-        """Go back to the first model and seed, truncation 1, and no direction added."""
-        self.set(**self._first)
+    @property
+    def _seeds(self) -> tuple[int, int]:
+        seed = self.controls["seed"].value
+        return seed, (seed + 1) % (LARGEST_SEED + 1)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until no walk is under way and the small pictures are up to date; False if not after `seconds`."""
-        return super().wait(seconds) and self._later.wait(seconds)
+        """Wait until the small pictures are up to date; return False if they are not after `seconds`."""
+        return self._later.wait(seconds)
 
     def _redraw(self, names: Set[str]) -> str:
-        self.stop()  # whoever moves a control ends the walk
-        if names & {"seed", "model"}:
-            self._between = None
-        self._draw()
-        if names != {"truncation"}:  # which the small pictures have of their own
+        z = self.z
+        pictures = generated(self._decoders[self._model], z[None])
+        self._show("generated", pictures[0])
+        if names != {"truncation"}:  # the small pictures have their own
             self._later.call()
-        return self._remark()
-
-    def _draw(self) -> None:
-        [picture] = generated(self._decoders[self._model], self.z[None])
-        self._show("generated", picture)
+        if judge := self._judges[self._model]:  # after the picture, which need not wait for it
+            try:
+                self.verdict.value = verdict_bar(judge(pictures))
+            except Exception:  # the verdict on another picture must not stay
+                self.verdict.value = ""
+                raise
+        said = f"Length of this latent: {np.linalg.norm(z):.1f}; of draws from N(0, I): about {np.sqrt(len(z)):.1f}."
+        if 0 < self.controls["walk"].value < FRAMES:
+            said = "Between the seeds {} and {}. ".format(*self._seeds) + said
+        return said
 
     def _draw_strip(self) -> None:
         with self._in_words(), self._quietly():
@@ -146,62 +166,32 @@ class GeneratorExplorer(WalkingExplorer):
             for name, picture in zip(STRIP, generated(self._decoders[self._model], latents), strict=True):
                 self._show(name, picture, height=self._height // 3)
 
-    def _remark(self) -> str:
-        length, usual = np.linalg.norm(self.z), np.sqrt(len(self.z))
-        said = f"Length of this latent: {length:.1f}; of draws from N(0, I): about {usual:.1f}."
-        where = f"Between the seeds {self.controls['seed'].value} and {self._next_seed}. "
-        return said if self._between is None else where + said
 
-    @property
-    def _next_seed(self) -> int:
-        return (self.controls["seed"].value + 1) % (LARGEST_SEED + 1)
-
-    def _path(self) -> list[np.ndarray | None]:
-        """Return latents on the way to that of the next seed, float32 `(d,)`; None stands for its end."""
-        way = interpolate(self.noise, self._draw_of(self._next_seed), np.linspace(0, 1, FRAMES + 1), spherical=True)
-        return [*way[1:-1], None]
-
-    def _step(self, place: np.ndarray | None) -> None:
-        if place is None:
-            self.controls["seed"].value = self._next_seed
-        self._between, self._drawn = place, self._values()
-        self._draw()
-        self._say(self._remark())
-
-    def _step_along(self, path: list) -> None:
-        super()._step_along(path)
-        self._later.call()
+def verdict_bar(logit: object) -> str:
+    """Return the probability of real, 1 / (1 + exp(-logit)), as HTML: a bar whose middle is marked, and its number."""
+    share = float(expit(np.asarray(logit, np.float64).item()))
+    if not np.isfinite(share):
+        raise UserError("the discriminator's verdict is not a number (NaN): its training has failed. Train it again.")
+    words = "undecided" if share == 0.5 else "rather real" if share > 0.5 else "rather fake"
+    number = f"{share:.1%}" if 0.001 <= share <= 0.999 else "below 0.1%" if share < 0.5 else "above 99.9%"
+    box = "position:relative;height:1.2em;width:20em;max-width:100%;border:1px solid #777;background:white"
+    return (
+        f"<div style='line-height:1.4'>Discriminator: <b>{words}</b>, P(real) = {number}</div>"
+        f"<div role='meter' aria-label='probability of real' aria-valuemin='0' aria-valuemax='1' "
+        f"aria-valuenow='{share:.3f}' aria-valuetext='{number}, {words}' style='{box}'>"
+        f"<div style='height:100%;width:{share:.2%};background:{COLOURS[0]}'></div>"
+        "<div style='position:absolute;top:0;bottom:0;left:50%;border-left:2px dashed black'></div></div>"
+    )
 
 
-def generated(decode: Callable, z: np.ndarray) -> np.ndarray:
-    """Return the pictures `(n, h, w, 3)` that `decode` makes of latents `(n, d)`; say in words whatever goes wrong.
-
-    Raises:
-        UserError: `decode` failed, gave something else, or values that are no numbers.
-    """
-    try:
-        pictures = pictures_of(decode, z)
-    except UserError:
-        raise
-    except Exception as error:  # of any kind: each layer has its own for a latent of another length
-        raise UserError(
-            f"the generator failed on {len(z)} latents of {z.shape[1]} numbers ({in_short(error)}). "
-            "Were its latents of that length? If not, give theirs as `dimensions`."
-        ) from error
-    if not np.isfinite(pictures).all():
-        raise UserError(
-            "the generator gives values that are no numbers (NaN): its training has failed. Choose another model, or "
-            "train again with a smaller learning rate."
-        )
-    return pictures
-
-
-def _directions_of(directions: Mapping, models: Set[str], dimensions: Mapping[str, int]) -> dict[str, dict]:
+def _directions_of(directions: Mapping, models: Set[str], dimensions: Mapping, judges: Mapping) -> dict[str, dict]:
     """Return model → name → float32 `(d,)`, checked, from directions that all models share or by model."""
     is_by_model = any(isinstance(value, Mapping) for value in directions.values())
     sets = dict(directions) if is_by_model else dict.fromkeys(models, directions)
-    if not models == sets.keys() == dimensions.keys():
-        raise UserError(f"there are models called {', '.join(models)}. Give directions and dimensions the same names.")
+    if not models == sets.keys() == dimensions.keys() == judges.keys():
+        raise UserError(
+            f"there are models called {', '.join(models)}. Give directions, dimensions and judge the same names."
+        )
     if len({frozenset(named) for named in sets.values()}) > 1:
         raise UserError(
             "the models' directions differ in their names, and the sliders are the same for all. Adjust them."

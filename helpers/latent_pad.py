@@ -1,6 +1,5 @@
 """A map of 2-D latents to click on, drag over, or cross with the arrow keys: one widget, drawn by the browser."""
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,11 +31,10 @@ _STYLE = """
 class LatentPad(anywidget.AnyWidget):
     """A scatter of coloured points with a cross-hair at (`x`, `y`), which pointer, arrow keys and two sliders move.
 
-    An arrow key moves it by a fiftieth of the box, with Shift by a tenth. `x` and `y` (floats, within the box)
-    are told to the kernel at most once a frame; `observe` them. The sliders (`explore-z1` and `explore-z2` in a
-    page) belong to the pad and not to ipywidgets, whose own send back, a little rounded and a little late,
-    each value that the kernel gives them: what follows a drag would pull it back. The names below are buttons:
-    one class at a time stands out.
+    An arrow key moves it by a fiftieth of the box, with Shift by a tenth. The page sends `x` and `y` (floats, within
+    the box) to the kernel at most once a frame; `observe` them. The sliders (`explore-z1` and `explore-z2` in a page)
+    belong to the pad, since those of ipywidgets send back each value that the kernel gives them, rounded and late,
+    which would pull a drag back. The names below are buttons: one class at a time is highlighted.
     """
 
     _esm = Path(__file__).with_name("latent_pad.js")
@@ -92,27 +90,11 @@ class LatentPad(anywidget.AnyWidget):
         middle = {"x": (low[0] + high[0]) / 2, "y": (low[1] + high[1]) / 2}
         looks = {"colours": list(colours[: len(names)]), "marks": list(marks[: len(names)])}
         shown = {"names": list(names), "low": low, "high": high, **looks}
-        self.lock = threading.RLock()
         super().__init__(**packed(points, labels, len(names)), **shown, **{**middle, **options})
-
-    def set_state(self, sync_data: dict) -> None:
-        """Take in what the browser says, as ipywidgets does, but hold `lock` from the first trait to the last observer.
-
-        A thread that moves the cross-hair and holds it too can then not write over a place half told.
-        """
-        with self.lock:
-            super().set_state(sync_data)
 
 
 def packed(points: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, bytes]:
-    """Return `points` and `labels` as the bytes that the pad's traits of those names hold; for the rest see there.
-
-    Args:
-        points: floats `(n, 2)`; `labels`: whole numbers `(n,)` in 0 … `classes` - 1.
-
-    Raises:
-        UserError: there are no points, the lengths differ, or a label is out of range.
-    """
+    """Return points `(n, 2)` and labels `(n,)` as the bytes of the traits of those names; refuse others."""
     points, labels = check_latents(points, 2), np.asarray(labels)
     if labels.shape != (len(points),) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
@@ -136,16 +118,7 @@ def class_middles(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def closed_path(stops: np.ndarray, start: np.ndarray, frames: int) -> np.ndarray:
-    """Return points at equal steps along the straight lines from stop to stop and back to the first.
-
-    Args:
-        stops: floats `(n, 2)`, n at least 1, in the order of the visit.
-        start: floats `(2,)`; the visit begins at the stop nearest to it.
-        frames: how many points.
-
-    Returns:
-        float64 `(frames, 2)`; the first and the last are the same.
-    """
+    """Return `frames` points at equal steps from stop to stop, from the one nearest to `start` and back to it."""
     first = int(np.linalg.norm(stops - start, axis=1).argmin())
     corners = np.concatenate([stops[first:], stops[: first + 1]])
     lengths = np.linalg.norm(np.diff(corners, axis=0), axis=1)

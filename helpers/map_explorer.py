@@ -7,20 +7,20 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from helpers.errors import UserError
-from helpers.explorer_threads import WalkingExplorer
-from helpers.explorers import by_name, pictures_of
+from helpers.explorers import WRAPPED, Explorer, button, by_name, choice, generated, labelled, mark, player, view_of
 from helpers.latent_pad import LatentPad, class_middles, closed_path, packed
-from helpers.widgets import WRAPPED, button, choice, labelled, mark, view_of
 
-FRAMES = 160  # of a walk: some ten seconds
+FRAMES = 160  # steps of a walk: eight seconds
 
 
-class MapExplorer(WalkingExplorer):
+class MapExplorer(Explorer):
     """A map of a 2-D latent space to point at, two sliders, the decoded picture, and the nearest training picture.
 
+    The slider *Walk*, with a play button, leads once round the middles of the classes.
+
     Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-map` (a LatentPad,
-    with `explore-z1` and `explore-z2` in it), `-decoder`, `-walk`, `-surprise`, `-reset`, `-decoded`, `-nearest`
-    and `-status`.
+    with `explore-z1` and `explore-z2` in it), `-decoder`, `-walk`, `-play`, `-surprise`, `-reset`, `-decoded`,
+    `-nearest` and `-status`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class MapExplorer(WalkingExplorer):
 
         Args:
             decode: latents float32 `(n, 2)` → pictures, floats `(n, h, w)` or `(n, h, w, 1 or 3)` in [0, 1].
-                Several by name can be switched between. A UserError that it raises is shown in words.
+                Several by name can be switched between.
             points: floats `(n, 2)`, the encoded means of the pictures to show on the map. Where the decoders have
                 maps of their own: name → points.
             labels: whole numbers `(n,)`, each a place in `names`.
@@ -62,7 +62,8 @@ class MapExplorer(WalkingExplorer):
         low, high = _box(np.concatenate(list(self._points.values()))) if limits is None else limits
         self.low, self.high = (np.broadcast_to(np.asarray(end, np.float64), 2) for end in (low, high))
         self.pad = mark(LatentPad(self._points[known[0]], labels, names, self.low, self.high, size=size), "map")
-        super().__init__({"decoder": choice([(name, name) for name in known])}, height, self.pad.lock)
+        walk = ipywidgets.IntSlider(0, min=0, max=FRAMES, description="Walk")
+        super().__init__({"decoder": choice([(name, name) for name in known]), "walk": walk}, height)
         for axis, name in (("x", "z1"), ("y", "z2")):
             self.pad.observe(lambda change, name=name: self._moved(name), names=axis)
         self._build()
@@ -75,63 +76,54 @@ class MapExplorer(WalkingExplorer):
 
     def _build(self) -> None:
         surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
-        buttons = ipywidgets.HBox([self.walk_button, surprise, reset], layout=WRAPPED)
-        decoders = [labelled("Decoder", self.controls["decoder"], "5em")] if len(self._decoders) > 1 else []
+        walk = self.controls["walk"]
+        self._play = player(walk, most=FRAMES)
+        walking = ipywidgets.HBox([walk, self._play], layout=WRAPPED)
+        buttons = ipywidgets.HBox([surprise, reset], layout=WRAPPED)
+        decoders = [labelled("Decoder", self.controls["decoder"])] if len(self._decoders) > 1 else []
         slots = [self._slot("decoded", "Decoded")]
         if any(self._nearest.values()):
             slots.append(self._slot("nearest", "Nearest training picture"))
         strip = ipywidgets.HBox(slots, layout=WRAPPED)
-        right = ipywidgets.VBox([*decoders, buttons, strip, self.status], layout={"max_width": "100%"})
+        right = ipywidgets.VBox([*decoders, walking, buttons, strip, self.status], layout={"max_width": "100%"})
         self.view = view_of([self.pad], [right])
 
     def _values(self) -> dict[str, object]:
         return {"z1": self.pad.x, "z2": self.pad.y, **super()._values()}
 
-    def set(self, *, z1: float | None = None, z2: float | None = None, decoder: str | None = None) -> None:
-        """Go to a place, or to the edge of the map where it lies beyond, and choose a decoder; None: as it is."""
+    def set(self, *, z1: float | None = None, z2: float | None = None, **controls) -> None:
+        """Go to a place, or to the edge of the map where it lies beyond, and set controls; None: as it is."""
         with self._quietly():
-            self._go(self.pad.x if z1 is None else z1, self.pad.y if z2 is None else z2)
-            super().set(**({} if decoder is None else {"decoder": decoder}))
+            if z1 is not None or z2 is not None:
+                self._go(self.pad.x if z1 is None else z1, self.pad.y if z2 is None else z2)
+            super().set(**controls)
 
     def _go(self, x: float, y: float) -> None:
         with self.pad.hold_sync():  # one message to the browser
             self.pad.x, self.pad.y = (float(value) for value in np.clip([x, y], self.low, self.high))
 
     def _redraw(self, names: Set[str]) -> str:
-        self.stop()  # whoever moves a control ends the walk
+        decoder, walk = self.controls["decoder"].value, self.controls["walk"]
+        points = self._points[decoder]
         if "decoder" in names:
-            for trait, value in packed(self._points[self._decoder], self._labels, len(self.pad.names)).items():
+            for trait, value in packed(points, self._labels, len(self.pad.names)).items():
                 setattr(self.pad, trait, value)
-        self._draw()
+            self._path = closed_path(class_middles(points, self._labels), points.mean(axis=0), FRAMES + 1)
+        if names == {"walk"}:
+            self._go(*self._path[walk.value])
+            self._drawn = self._values()
+        else:  # who points at a place, or presses a button, ends the walk
+            self._play.playing = False  # ipywidgets 7 has no such trait; there the walk goes on
+        [picture] = generated(self._decoders[decoder], self.z[None])
+        self._show("decoded", picture)
+        if nearest := self._nearest[decoder]:
+            self._show("nearest", *nearest(self.z))
         return ""
 
-    @property
-    def _decoder(self) -> str:
-        return self.controls["decoder"].value
-
-    def _draw(self) -> None:
-        [picture] = pictures_of(self._decoders[self._decoder], self.z[None])
-        self._show("decoded", picture)
-        if nearest := self._nearest[self._decoder]:
-            self._show("nearest", *nearest(self.z))
-
     def surprise(self) -> None:
-        """Go to a place drawn evenly from the whole map, empty regions included."""
+        """Go to a random place of the map, empty regions included."""
         x, y = np.random.default_rng().uniform(self.low, self.high)
         self.set(z1=x, z2=y)
-
-    def reset(self) -> None:
-        """Go back to the middle of the map and to the first decoder."""
-        self.set(**self._first)
-
-    def _path(self) -> np.ndarray:
-        """Return places once round the classes, float64 `(FRAMES, 2)`."""
-        return closed_path(class_middles(self._points[self._decoder], self._labels), self.z, FRAMES)
-
-    def _step(self, place: np.ndarray) -> None:
-        self._go(*place)
-        self._drawn = self._values()
-        self._draw()
 
 
 def nearest_picture(points: np.ndarray, pictures: np.ndarray, captions: Sequence[str]) -> Callable:

@@ -1,10 +1,12 @@
 """One line of text that follows long work, updated in place."""
 
+import html
 import math
 import time
+from collections.abc import Callable
 
 import keras
-from IPython.display import display
+from IPython.display import HTML, display
 from tqdm import tqdm
 
 SECONDS_BETWEEN_UPDATES = 0.5
@@ -68,3 +70,26 @@ class _Line:
 
     def __repr__(self) -> str:
         return self.content
+
+
+def progress_bar(name: str) -> Callable[..., None]:
+    """Return `report(text, fraction, picture=None)`: one bar that is redrawn in place, with the text and the seconds.
+
+    Not tqdm's: written to a page, that leaves a line for each step, or a widget that shows nothing without a kernel.
+    """
+    started = time.perf_counter()
+    shown = [started]
+    handle = display(_bar(name, "", 0.0, 0.0), display_id=True)
+
+    def report(text: str, fraction: float, picture: object = None) -> None:
+        now = time.perf_counter()
+        if handle is not None and (fraction >= 1 or now - shown[0] >= SECONDS_BETWEEN_UPDATES):
+            shown[0] = now
+            handle.update(_bar(name, text, fraction, now - started))
+
+    return report
+
+
+def _bar(name: str, text: str, fraction: float, seconds: float) -> HTML:
+    said = html.escape(f"{name}: {min(1.0, fraction):.0%}, {seconds:.0f} s {text and f'({text})'}")
+    return HTML(f"<progress value='{fraction:.3f}' max='1' aria-label='{html.escape(name)}'></progress> {said}")

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import ipywidgets
-import numpy as np
 
-from helpers.explorers import Explorer, by_name
-from helpers.widgets import LARGEST_SEED, button, choice, labelled, mark, view_of
+from helpers.explorers import LARGEST_SEED, Explorer, button, by_name, choice, labelled, mark, view_of
 
 TOP_K = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
-CURSOR = "<span aria-hidden='true'>▌</span>"  # at the end of a text that is still being written
+CURSOR = "<span aria-hidden='true'>▌</span>"  # at the end of an unfinished text
 VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would not show
 
 
@@ -20,7 +18,7 @@ VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would n
 class Written:
     """A text, and the distribution that its first new symbol was drawn from.
 
-    `continuation` is the text after the prompt, or its pieces in their order, which may take their time.
+    `continuation` is the text after the prompt, or an iterator of its pieces, which may be slow.
     `candidates` are (symbol, probability) pairs, the most probable first.
     """
 
@@ -33,8 +31,8 @@ class Written:
 class TextExplorer(Explorer):
     """Sliders for temperature, top-k, top-p, length and seed; every move rewrites the text at once.
 
-    A text that comes in pieces is shown as it comes, by a thread of its own; a cursor stands at its end until it is
-    whole. A move in the meantime ends it and starts the next.
+    A text that is written in pieces is shown piece by piece, by a thread of its own, with a cursor at its end until
+    it is whole. A move in the meantime ends it and starts the next.
 
     Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-model`, `-prompt`,
     `-temperature`, `-top-k`, `-top-p`, `-length`, `-seed`, `-surprise`, `-reset`, `-status` and `-result`.
@@ -51,12 +49,12 @@ class TextExplorer(Explorer):
         """Build the controls and write the first text.
 
         Args:
-            write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; what it raises
-                as `UserError` is said in words. Several by name, such as "shipped" and "just trained", can be
-                switched between.
+            write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; a `UserError` that it
+                raises is shown in words. Several by name, such as "shipped" and "just trained", can be switched
+                between.
             prompt: the first prompt.
             symbols: size of the vocabulary: the top-k that `write` gets where the slider says "no limit".
-            length: how many symbols to write at first; `longest`: at most.
+            length: how many symbols to write at first, at least 10; `longest`: at most.
         """
         self._writers = by_name(write, ["model"])
         limits = [(str(number), number) for number in TOP_K if number < symbols] + [("no limit", symbols)]
@@ -82,14 +80,6 @@ class TextExplorer(Explorer):
         self.view = view_of([*models, *shown, ipywidgets.HBox(buttons), self.status], [self.text, self.bars])
         self._refresh(self.controls.keys())
         self.wait()  # so that a cell that has run has the whole first text
-
-    def surprise(self) -> None:
-        """Write with a seed drawn by lot."""
-        self.set(seed=int(np.random.default_rng().integers(LARGEST_SEED + 1)))
-
-    def reset(self) -> None:
-        """Go back to the first prompt and the first settings."""
-        self.set(**self._first)
 
     @property
     def is_writing(self) -> bool:
@@ -124,14 +114,14 @@ class TextExplorer(Explorer):
         return written.remark
 
     def _stream(self, written: Written, stop: threading.Event) -> None:
-        """Show a text as its pieces come; the text before it stays until there is a first one."""
+        """Show a text piece by piece; the previous text stays until the first piece."""
         text = ""
         with self._in_words():
             try:
                 for piece in written.continuation:
                     text += piece
                     self._show_text(written, text, is_whole=False)
-                    if stop.is_set():  # after it is shown, so that something is seen of each move of a hand that drags
+                    if stop.is_set():  # after it is shown: a dragged slider shows something of each move
                         return
                 self._show_text(written, text)
             except Exception:

@@ -52,6 +52,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: not part of every `make test`")
     config.addinivalue_line("markers", "reaches_for_network: the test tries the network on purpose, to see it blocked")
 
 
@@ -60,10 +61,10 @@ def timers(monkeypatch):
     """Put a stand-in for threading.Timer into the explorers, whose work waits until the test says `fire`."""
     from explorer_tools import Timers
 
-    from helpers import explorer_threads
+    from helpers import explorers
 
     made = Timers()
-    monkeypatch.setattr(explorer_threads.threading, "Timer", made)
+    monkeypatch.setattr(explorers.threading, "Timer", made)
     return made
 
 

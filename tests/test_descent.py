@@ -1,11 +1,11 @@
-"""A descent keeps the best picture and its record, says why it ended early, and shows its stages under a slider."""
+"""A descent keeps the best picture and its record, and says why it ended early."""
 
 import numpy as np
 import pytest
 
 from helpers import backbones, images
 from helpers.descent import Descent
-from helpers.descent_views import StageSlider, chart, loss_table, strip
+from helpers.descent_views import chart, loss_table, strip
 from helpers.errors import UserError
 
 START = np.full((8, 10, 3), 0.5, np.float32)
@@ -95,15 +95,6 @@ def test_a_record_has_all_of_it_as_arrays_and_stages_of_one_size():
     assert record["stages"].shape == (2, 16, 20, 3) and record["stage_numbers"].tolist() == [1, 2]
     assert record["stages"][1].max() == 51 and not record["is_complete"] and len(record["seconds"]) == 2
     np.testing.assert_array_equal(record["picture"], descent.picture)
-
-
-def test_the_slider_swaps_the_picture():
-    descent = run([0.9, 0.5, 0.2])
-    slider = StageSlider(descent.stages)
-    assert slider.slider.value == 3
-    last = slider.image.value
-    slider.slider.value = 1
-    assert slider.image.value != last and slider.image.value == images.png_bytes(descent.stages[1])
 
 
 def test_what_is_shown_has_a_text_for_those_who_cannot_see_it():

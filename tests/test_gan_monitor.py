@@ -1,4 +1,4 @@
-"""Curves, progress pictures, the slider over epochs, and the warning of a GAN's training."""
+"""Curves, progress pictures, and the warning of a GAN's training."""
 
 import io
 import re
@@ -97,27 +97,6 @@ def test_the_monitor_draws_once_and_then_updates(monkeypatch):
     assert len(curves) == len(sheet) == len(warning) == 2
     assert warning[0].data == "" and "discriminator wins" in warning[1].data
     assert sheet[1].data == png_bytes(gan_monitor.sheets(shots[1:], 3)[0])
-
-
-def test_the_slider_shows_the_frame_that_is_asked_for_and_draws_each_once():
-    drawn = []
-
-    def draw(number):
-        drawn.append(number)
-        return bytes([number])
-
-    slider = gan_monitor.FrameSlider(draw, 5)
-    assert slider.image.value == bytes([4]) and slider.slider.value == 5
-    for epoch in (2, 3, 2):
-        slider.slider.value = epoch
-        assert slider.image.value == bytes([epoch - 1])
-    assert drawn == [4, 1, 2]
-    assert "explore-frame" in slider.slider._dom_classes and "explore-shown" in slider.image._dom_classes
-
-
-def test_a_slider_without_frames_is_refused():
-    with pytest.raises(UserError, match="no frames"):
-        gan_monitor.FrameSlider(lambda number: b"", 0)
 
 
 def test_the_monitor_shows_pictures_and_needs_no_notebook(monkeypatch):

@@ -1,7 +1,6 @@
 """The latent pad: what reaches the browser, what is refused, and the way of a walk over the map."""
 
 import re
-import threading
 
 import numpy as np
 import pytest
@@ -49,25 +48,6 @@ def test_what_the_browser_sends_is_seen_with_both_coordinates_in_place():
     made.observe(lambda change: seen.append((made.x, made.y)), names=["x", "y"])
     made.set_state({"x": 1.5, "y": -0.5})
     assert set(seen) == {(1.5, -0.5)}
-
-
-def test_a_message_of_the_browser_cannot_be_interrupted_by_who_holds_the_lock():
-    made, was_free = pad(), []
-
-    def try_elsewhere():
-        was_free.append(made.lock.acquire(blocking=False))
-        if was_free[-1]:
-            made.lock.release()
-
-    def look(change):
-        thread = threading.Thread(target=try_elsewhere)
-        thread.start()
-        thread.join()
-
-    made.observe(look, names="x")
-    made.set_state({"x": 1.5})
-    made.x = 2.5
-    assert was_free == [False, True]
 
 
 def test_there_are_a_colour_and_a_mark_for_each_of_ten_classes_and_no_two_classes_look_alike():

@@ -1,7 +1,9 @@
 """The picture explorer: values and pictures reach the work, which runs once at a time, can be stopped, and may fail."""
 
 import io
+import sys
 import threading
+import types
 
 import ipywidgets
 import numpy as np
@@ -9,11 +11,9 @@ import pytest
 from explorer_tools import find, is_shown, upload, walk_through
 from PIL import Image
 
-from helpers import picture_explorer
 from helpers.errors import UserError
 from helpers.images import png_bytes
-from helpers.picture_explorer import PictureExplorer
-from helpers.widgets import sliders
+from helpers.picture_explorer import PictureExplorer, uploaded_file
 
 START = np.full((40, 60, 3), 0.5, np.float32)
 SECONDS = 20  # more than any of this needs; only a hang gets there
@@ -224,32 +224,25 @@ def test_a_damaged_upload_is_refused_in_the_view(explorer):
     assert "holiday.jpg" in find(explorer, "status").value
 
 
-def test_sliders_are_whole_where_their_numbers_are():
-    made = sliders(steps=("Steps", 10, 1, 60, 1), step=("Step", 0.01, 0.001, 0.05, 0.001), seed=3)
-    assert isinstance(made["steps"], ipywidgets.IntSlider) and made["steps"].max == 60
-    assert isinstance(made["step"], ipywidgets.FloatSlider) and made["step"].readout_format == ".3f"
-    assert made["step"].description == "Step" and made["seed"].value == 3
-    assert "seed" not in sliders(steps=("Steps", 10, 1, 60, 1))
+@pytest.mark.parametrize(
+    "value",
+    [({"name": "a.png", "content": memoryview(b"abc")},), {"a.png": {"content": b"abc"}}],
+    ids=["ipywidgets 8", "ipywidgets 7"],
+)
+def test_an_uploaded_file_has_its_name_and_its_bytes(value):
+    assert uploaded_file(value) == ("a.png", b"abc")
+    assert uploaded_file(type(value)()) is None
 
 
-class Handle:
-    def __init__(self):
-        self.pages = []
-
-    def update(self, page):
-        self.pages.append(page.data)
-
-
-def test_a_progress_bar_ends_at_the_whole_and_is_no_html(monkeypatch):
-    handle = Handle()
-    monkeypatch.setattr(picture_explorer, "display", lambda page, display_id: handle.update(page) or handle)
-    report = picture_explorer.progress_bar("a <dream>")
-    for step in range(1, 1_001):
-        report("octave 1", step / 1_000, picture=START)
-    assert "100%" in handle.pages[-1] and "octave 1" in handle.pages[-1] and "a &lt;dream&gt;" in handle.pages[-1]
-    assert len(handle.pages) < 50  # a page that is redrawn a thousand times keeps the browser from all else
-
-
-def test_a_progress_bar_without_a_page_does_no_harm(monkeypatch):
-    monkeypatch.setattr(picture_explorer, "display", lambda page, display_id: None)
-    picture_explorer.progress_bar("x")("y", 1.0)
+def test_in_colab_the_upload_is_its_own_dialogue(work, monkeypatch):
+    chosen = {"large.png": CONTENT, "second.png": b"no picture"}
+    colab = types.SimpleNamespace(files=types.SimpleNamespace(upload=lambda: chosen))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    made = PictureExplorer(work, {}, START)
+    button = find(made, "upload")
+    assert isinstance(button, ipywidgets.Button)
+    for _ in range(2):
+        button.click()
+        assert made.wait(SECONDS) and made.picture.min() == 1
+        chosen.clear()  # the second time the dialogue is cancelled
+    assert any(isinstance(part, ipywidgets.Output) for part in walk_through(made.view))

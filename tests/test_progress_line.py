@@ -27,3 +27,19 @@ def test_more_than_was_expected_is_no_error(monkeypatch):
     line.done = 3
     line.show()
     assert "3/3" in repr(shown[-1])
+
+
+def test_a_progress_bar_ends_at_the_whole_and_is_no_html(monkeypatch):
+    pages = []
+    handle = SimpleNamespace(update=lambda page: pages.append(page.data))
+    monkeypatch.setattr(progress_line, "display", lambda page, display_id: handle)
+    report = progress_line.progress_bar("a <dream>")
+    for step in range(1, 1_001):
+        report("octave 1", step / 1_000, picture=None)
+    assert "100%" in pages[-1] and "octave 1" in pages[-1] and "a &lt;dream&gt;" in pages[-1]
+    assert len(pages) < 50  # a page that is redrawn a thousand times keeps the browser from all else
+
+
+def test_a_progress_bar_without_a_page_does_no_harm(monkeypatch):
+    monkeypatch.setattr(progress_line, "display", lambda page, display_id: None)
+    progress_line.progress_bar("x")("y", 1.0)

@@ -100,13 +100,6 @@ def test_an_error_at_the_first_text_does_not_stop_the_explorer(writer):
     assert "the prompt is empty" in alert(TextExplorer(writer, "", symbols=57, length=40, longest=200))
 
 
-def test_a_fault_of_the_program_is_not_hidden(explorer, writer):
-    writer.error = ZeroDivisionError("a bug")
-    with pytest.raises(ZeroDivisionError):
-        explorer.set(seed=1)
-    assert "ZeroDivisionError: a bug" in alert(explorer)
-
-
 def test_reset_brings_back_the_first_values_with_one_call(explorer, writer):
     explorer.set(prompt="other", temperature=1.5, top_k=3, top_p=0.5, length=200, seed=9)
     assert len(writer.calls) == 2 and writer.calls[1]["top_k"] == 3 and writer.calls[1]["prompt"] == "other"
@@ -244,11 +237,3 @@ def test_an_error_of_the_first_piece_is_not_hidden_by_the_remark(slow):
     slow.pieces, slow.remark = (UserError("the prompt is empty"),), "a remark"
     slow.allow()
     assert "the prompt is empty" in alert(TextExplorer(slow, "", symbols=57, length=40, longest=200))
-
-
-def test_a_hundred_moves_leave_no_threads_behind(streaming, slow):
-    before = threading.active_count()
-    for seed in range(100):
-        slow.allow(3)
-        streaming.set(seed=seed)
-    assert streaming.wait(60) and threading.active_count() == before
