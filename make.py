@@ -5,8 +5,8 @@
   test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
   test-all        the same and the tests marked slow: whole notebooks in the browser, kills, installs, bench jobs
   test-colab      explorers and notebooks with the packages that Colab has; needs Python 3.13 (finds it by itself)
-  soak            kill trainings, damage files, train on 200,000 pictures, run all notebooks at once: an hour or
-                  two, 5 GB of disk; what it did stands in build/soak.md then
+  soak            the slow tests in their long form: twenty kills a training, a thousand damaged files a loader,
+                  all notebooks at the same time; an hour or two
   lab             open JupyterLab on notebooks/
   data            fetch every real data set that can be fetched
   bundle          pack the project, its packages and what data may be passed on into build/bundle/generative/,
@@ -26,6 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tools.colab import lay_out, make_repository
@@ -113,9 +114,12 @@ def test_colab(rest: list[str]) -> int:
 
 
 def soak(rest: list[str]) -> int:
-    python = environment(files=("default.txt", "test.txt")).ensure()
-    with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
-        return hand_over([python, "-m", "tools.soak", *rest], testing_variables(dict(os.environ), scratch))
+    """Run the slow tests in their long form; which variables say how long, CONTRIBUTING.md tells."""
+    long = {"SOAK_KILLS": "20", "FUZZ_INPUTS": "1000", "SOAK_LIMIT_KILLS": "30", "SOAK_LIMIT_SECONDS": "20"}
+    for name, value in {**long, "SOAK_TOGETHER": "smoke,quick", "SOAK_SEED": str(int(time.time()))}.items():
+        os.environ.setdefault(name, value)
+    print(f"SOAK_SEED={os.environ['SOAK_SEED']} does it again", flush=True)
+    return test(["-m", "slow", "--timeout=3600", "--durations=0", *rest])
 
 
 def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> int:

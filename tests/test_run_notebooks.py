@@ -66,6 +66,14 @@ def test_results_pages_and_table(write_notebook, run, tmp_path, capsys):
     assert "from an earlier run" not in index
 
 
+def test_the_index_is_there_while_later_notebooks_run(write_notebook, run, tmp_path, capsys):
+    index = tmp_path / "build" / "index.html"
+    write_notebook("01_first", "# First", "pass")
+    write_notebook("02_second", f"assert 'First' in open({str(index)!r}).read()")
+    assert run() == 0
+    assert str(index) in capsys.readouterr().out.partition("[2/2]")[0]
+
+
 def test_checkpoints_go_after_success_and_stay_after_failure(write_notebook, run, tmp_path):
     checkpoints = [tmp_path / "build" / "run" / "smoke" / name / "checkpoints" for name in ("01_good", "02_bad")]
     for folder in checkpoints:

@@ -44,12 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     for number, path in enumerate(paths, 1):
         try:
             results.append(run_notebook(path, options.build, Progress(f"[{number}/{len(paths)}] {path.stem}")))
+            write_index(options.build, options.notebooks)  # so the first result can be looked at while others run
+            if number == 1 < len(paths):
+                print(f"To read meanwhile: {options.build / 'index.html'}", flush=True)
         except KeyboardInterrupt:
             stopped = True
             print(f"\nStopped in {path.stem}. Run it again to go on from its last checkpoint.", file=sys.stderr)
             break
     if results:
-        write_index(options.build, options.notebooks)
         print(table(results))
         for result in results:
             if result.warning:
