@@ -42,7 +42,7 @@ def test_products_and_slopes_are_rounded_while_tf32_is_allowed(found, name):
 
 def test_ten_bits_are_kept_and_one_row_alone_may_come_out_otherwise(found):
     assert found["bits left"] == 0
-    assert 3e-5 < found["alone"] < 5e-3
+    assert 1e-4 < found["alone"] < 1e-1
 
 
 @pytest.mark.parametrize("before", [True, False])

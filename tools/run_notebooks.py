@@ -119,12 +119,7 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         nbformat.write(notebook, build / path.name)
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
-    partial = output / f"result-{os.getpid()}.partial"  # other runs may read it at any time
-    try:
-        partial.write_text(json.dumps(asdict(result)), encoding="utf-8")
-        partial.replace(output / "result.json")
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(output / "result.json", json.dumps(asdict(result)))
     progress.done(result)
     return result
 
@@ -145,13 +140,16 @@ def temporary_folder(output: Path) -> Path:
 
 
 def write_index(build: Path, notebooks: Path) -> None:
-    """Write the page over all results; anew while other runs, which write it too, add results meanwhile."""
-    partial, results = build / f"index-{os.getpid()}.partial", None
+    """Write the page over all results, whole or not at all: other runs may write it too."""
+    write_whole(build / "index.html", index_page(all_results(build, notebooks)))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file's text whole or not at all."""
+    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
     try:
-        while results != (found := all_results(build, notebooks)):
-            results = found
-            partial.write_text(index_page(results), encoding="utf-8")
-            partial.replace(build / "index.html")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
