@@ -25,6 +25,7 @@ from tools.pages import Result, index_page, notebook_page, thumbnail
 from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
+FIRST = "02_deep_dream"  # it takes the shortest, so there is something to look at while the others run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    paths.sort(key=lambda path: path.stem != FIRST)
     os.environ["NB_PROFILE"] = options.profile
     # Each profile has its own results: a quick run, when it is done, removes no checkpoints of a long one.
     os.environ["NB_OUTPUT_DIR"] = str(options.build.resolve() / "run" / options.profile)
@@ -52,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\nStopped in {path.stem}. Run it again to go on from its last checkpoint.", file=sys.stderr)
             break
     if results:
-        print(table(results))
+        print(table(sorted(results, key=lambda result: result.name)))
         for result in results:
             if result.warning:
                 print(f"\nWARNING: {result.name}: {result.warning}.")
