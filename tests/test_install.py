@@ -300,8 +300,8 @@ def test_make_knows_the_same_targets():
 
 
 def test_surroundings_of_tests(monkeypatch):
-    variables = make.testing_variables({"MPLBACKEND": "qt", "NB_STOP_UNSAVED": "1"}, "scratch")
+    variables = make.testing_variables({"MPLBACKEND": "qt"}, "scratch")
     assert (variables["NB_PROFILE"], variables["NB_DATA"], variables["NB_OFFLINE"]) == ("smoke", "standin", "1")
-    assert "MPLBACKEND" not in variables and "NB_STOP_UNSAVED" not in variables
+    assert "MPLBACKEND" not in variables
     assert variables["TF_NUM_INTRAOP_THREADS"] == "1"
     assert make.testing_variables({"GENERATIVE_DATA_DIR": "real"}, "scratch")["NB_DATA"] == "auto"
