@@ -3,9 +3,10 @@
   run [NAMES]     set up once, then run the notebooks (or only those named, e.g. 01) in the quick profile;
                   results and an index page in build/. --profile smoke|quick|full chooses another.
   test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
+  test-all        the same and the tests marked slow: whole notebooks in the browser, kills, installs, bench jobs
   test-colab      explorers and notebooks with the packages that Colab has; needs Python 3.13 (finds it by itself)
-  soak            kill trainings, damage files, train on 200,000 pictures, run all notebooks at once: an hour or
-                  two, 5 GB of disk; what it did stands in build/soak.md then
+  soak            the slow tests in their long form: a thousand damaged files a loader, thirty killed
+                  runs of a notebook, all notebooks at the same time; an hour or two
   lab             open JupyterLab on notebooks/
   data            fetch every real data set that can be fetched
   bundle          pack the project, its packages and what data may be passed on into build/bundle/generative/,
@@ -25,17 +26,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tools.colab import lay_out, make_repository
 from tools.environment import Environment, SetupError, find_python
 
 ROOT = Path(__file__).resolve().parent
-NOTEBOOK_TESTS = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
 GUARD_TEST = "tests/test_network_guard.py"
 COLAB_PYTHON = "3.13"
 # What a notebook shows and moves, from Python: the parts that depend on IPython's and ipywidgets' versions.
-SHOWING = ["explorer*", "*_explorer*", "frames", "latent_pad", "gan_monitor", "plotting"]
+SHOWING = ["explorer*", "*_explorer*", "frames", "latent_pad", "plots", "gan_monitor", "plotting"]
 SHOWING_TESTS = sorted({path for name in SHOWING for path in (ROOT / "tests").glob(f"test_{name}.py")})
 # An upload in a widget is one message, and beyond Tornado's 10 MiB the connection to the kernel breaks.
 LAB_OPTIONS = ['--ServerApp.tornado_settings={"websocket_max_message_size": 268435456}']
@@ -77,7 +78,9 @@ def testing_variables(variables: dict[str, str], scratch: str) -> dict[str, str]
     changed["NETWORK_GUARD_LOG"] = str(Path(scratch) / "network.log")
     changed["GIT_ALLOW_PROTOCOL"] = "file"  # git is no Python program, so the guard does not see it
     changed.pop("MPLBACKEND", None)
-    return changed
+    # Two workers share two cores, so TensorFlow has one thread in each.
+    threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    return {**dict.fromkeys(threads, "1"), **changed}
 
 
 def run(rest: list[str]) -> int:
@@ -86,6 +89,10 @@ def run(rest: list[str]) -> int:
 
 def test(rest: list[str]) -> int:
     return run_pytest(environment(files=("default.txt", "test.txt")), rest, ["tests", "notebooks"])
+
+
+def test_all(rest: list[str]) -> int:
+    return test(["-m", "", *rest])
 
 
 def test_colab(rest: list[str]) -> int:
@@ -102,13 +109,16 @@ def test_colab(rest: list[str]) -> int:
     variables = testing_variables(dict(os.environ), str(place))
     variables["GENERATIVE_REPOSITORY"] = make_repository(place / "repository")
     variables["ROUND_PRODUCTS"] = "1"  # as on GPUs: tests/guard/rounding.py
-    return hand_over([python, "-m", "pytest", *NOTEBOOK_TESTS, GUARD_TEST, *SHOWING_TESTS, *notebooks], variables)
+    return hand_over([python, "-m", "pytest", GUARD_TEST, *SHOWING_TESTS, *notebooks], variables)
 
 
 def soak(rest: list[str]) -> int:
-    python = environment(files=("default.txt", "test.txt")).ensure()
-    with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
-        return hand_over([python, "-m", "tools.soak", *rest], testing_variables(dict(os.environ), scratch))
+    """Run the slow tests in their long form; which variables say how long, CONTRIBUTING.md tells."""
+    long = {"FUZZ_INPUTS": "1000", "SOAK_LIMIT_KILLS": "30", "SOAK_LIMIT_SECONDS": "20"}
+    for name, value in {**long, "SOAK_TOGETHER": "smoke,quick", "SOAK_SEED": str(int(time.time()))}.items():
+        os.environ.setdefault(name, value)
+    print(f"SOAK_SEED={os.environ['SOAK_SEED']} does it again", flush=True)
+    return test(["-m", "slow", "--timeout=3600", "--durations=0", *rest])
 
 
 def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> int:
@@ -118,7 +128,7 @@ def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> in
     selection = [*rest, GUARD_TEST] if has_paths else [*rest, *everything]
     with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
         variables = testing_variables(dict(os.environ), scratch)
-        return hand_over([python, "-m", "pytest", *NOTEBOOK_TESTS, *selection], variables)
+        return hand_over([python, "-m", "pytest", *selection], variables)
 
 
 def lab(rest: list[str]) -> int:
@@ -167,6 +177,7 @@ def hand_over(command: list, variables: dict[str, str] | None = None) -> int:
 TARGETS = {
     "run": run,
     "test": test,
+    "test-all": test_all,
     "test-colab": test_colab,
     "soak": soak,
     "lab": lab,

@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from helpers.pretrained import assign, values_of
-from tools.environment import processor
 
 SEED = 1
 _started = time.perf_counter()
@@ -204,6 +204,15 @@ def machine() -> str:
     graphics = len(tf.config.list_physical_devices("GPU"))
     extra = f", {graphics} GPU" if graphics else ""
     return f"{os.cpu_count()} cores, {processor()}{extra}"
+
+
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def versions() -> str:

@@ -25,31 +25,18 @@ GOAL = re.compile(r"(under |not above |below |)([\d,.]+)( GB|)")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One line of the table."""
 
-    Attributes:
-        job: what was compared, in words.
-        unit: of both figures: "per second" (more is better), or "s", "nats", "KID", "GB" (less is better).
-        recipe, ours: the figures.
-        ratios: one a repeat, above 1 where ours is better; empty: the difference is shown.
-        differences: ours less the recipe's, one a repeat; empty: it is that of the figures.
-        goal: what ours was to reach, as `GOAL` has it; "" for none.
-        is_reached: False: `ours` is what was spent without getting there.
-        remarks: sentences for below the table.
-        operations: floating-point operations behind one of what is counted per second, the recipe's and ours; empty
-            where they are not known.
-    """
-
-    job: str
-    unit: str
+    job: str  # what was compared
+    unit: str  # of both figures: "per second" (more is better), or "s", "nats", "KID", "GB" (less is better)
     recipe: float
     ours: float
-    ratios: tuple[float, ...] = ()
-    goal: str = ""
-    is_reached: bool = True
-    remarks: list[str] = field(default_factory=list)
-    operations: tuple[float, ...] = ()
-    differences: tuple[float, ...] = ()
+    ratios: tuple[float, ...] = ()  # one a repeat, above 1 where ours is better; empty: the difference is shown
+    goal: str = ""  # what ours was to reach, as `GOAL` has it
+    is_reached: bool = True  # False: `ours` is what was spent without getting there
+    remarks: list[str] = field(default_factory=list)  # sentences for below the table
+    operations: tuple[float, ...] = ()  # floating-point, for one of what is counted per second: the recipe's and ours
+    differences: tuple[float, ...] = ()  # ours less the recipe's, one a repeat; empty: that of the figures
 
     @property
     def difference(self) -> float:
@@ -59,35 +46,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run of a job gave, and under what circumstances.
-
-    Attributes:
-        rows: of the table.
-        date: of the run, as in 2026-11-21.
-        machine, versions: in words.
-        gflops: of a product of two matrices in that run (1e9 operations a second), or None if it was not noted.
-        repeats: of its timings, or None if it was not noted.
-        note: what else is to be said of the circumstances; "" for nothing.
-    """
+    """What one run of a job gave, and under what circumstances."""
 
     rows: list[Row]
-    date: str
+    date: str  # as in 2026-11-21
     machine: str
     versions: str
-    gflops: float | None = None
-    repeats: int | None = None
-    note: str = ""
+    gflops: float | None = None  # 1e9 operations a second of a product of two matrices in that run, if noted
+    repeats: int | None = None  # of its timings, if noted
+    note: str = ""  # a sentence on the circumstances
 
 
-def rate_row(
-    job: str,
-    unit: str,
-    recipe: list[float],
-    ours: list[float],
-    goal: str,
-    remarks: list[str],
-    operations: tuple[float, ...] = (),
-) -> Row:
+def rate_row(job, unit, recipe: list[float], ours: list[float], goal, remarks, operations=()) -> Row:
     """Return the row of a comparison of rates: medians, and the ratio of each pair of repeats."""
     ratios = tuple(b / a for a, b in zip(recipe, ours, strict=True))
     medians = statistics.median(recipe), statistics.median(ours)
@@ -111,22 +81,16 @@ def merged(repeats: Sequence[Row]) -> Row:
         ours=statistics.median(row.ours for row in repeats),
         ratios=ratios,
         is_reached=is_reached,
-        remarks=[t if len(n) == len(repeats) else f"repeat {_listed(n)}: {t}" for t, n in remarks.items()],
+        remarks=[
+            text if len(numbers) == len(repeats) else f"repeat {', '.join(map(str, numbers))}: {text}"
+            for text, numbers in remarks.items()
+        ],
         differences=() if ratios else tuple(row.ours - row.recipe for row in repeats),
     )
 
 
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
 def markdown(measured: Mapping[str, Measurement], jobs: Iterable[str]) -> str:
-    """Return the whole report.
-
-    Args:
-        measured: by the job's name on the command line.
-        jobs: all names, in the order of the table; those that were never measured are named at the end.
-    """
+    """Return the whole report of what was `measured`, in the order of `jobs`, all names on the command line."""
     jobs = list(jobs)
     known = {name: measured[name] for name in jobs if name in measured}
     lines = ["# Benchmarks", "", *INTRODUCTION.splitlines(), "", _line(HEADS), "|---|--:|--:|--:|--:|--:|---|"]
@@ -151,11 +115,7 @@ def _cells(row: Row, run: Measurement) -> tuple[str, ...]:
 
 
 def misses_goal(row: Row) -> bool:
-    """Say whether a row does not reach its goal.
-
-    Raises:
-        ValueError: the goal is in words that `GOAL` does not know.
-    """
+    """Say whether a row does not reach its goal; raise ValueError where `GOAL` does not know the goal's words."""
     if not row.goal:
         return False
     if not (words := GOAL.fullmatch(row.goal)):

@@ -1,9 +1,16 @@
 """What a notebook says in prose, for the tests that recompute it."""
 
+import functools
 import re
 
 import nbformat
 from conftest import ROOT
+
+
+@functools.cache
+def cells_of(name: str) -> list:
+    """Return the cells of a notebook; all claims of a test session share them."""
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
 
 
 class Prose:
@@ -11,8 +18,7 @@ class Prose:
 
     def __init__(self, name: str) -> None:
         self.path = ROOT / "notebooks" / f"{name}.ipynb"
-        cells = nbformat.read(self.path, as_version=4).cells
-        self.text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        self.text = "\n".join(cell.source for cell in cells_of(name) if cell.cell_type == "markdown")
         self.flat = " ".join(self.text.split())
 
     def said(self, pattern: str) -> list[float]:

@@ -20,18 +20,39 @@ if not getattr(sys, "network_is_guarded", False):
     sys.modules.pop("sitecustomize", None)
     import sitecustomize  # noqa: F401  (guards this very process)
 
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # a log of its own: else tests answer for those of the other one
+    os.environ["NETWORK_GUARD_LOG"] += f"-{worker}"
 _seen = 0  # how much of the guard's log belongs to tests that are over
+# What takes longest begins first, so that both workers end at about the same time.
+LONGEST = ("/04_", "/05_", "test_browser", ".ipynb", "test_claims")  # in the names of files
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Fail the test (or notebook cell) during which something reached for the network."""
-    report = yield
-    attempts = new_attempts()
-    if attempts and call.when == "call" and not item.get_closest_marker("reaches_for_network"):
-        report.outcome = "failed"
-        report.longrepr = f"{report.longrepr or ''}\nreached for the network: {', '.join(attempts)}"
-    return report
+def pytest_configure(config):
+    config.pluginmanager.register(Watch())
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        return next((n for n, begin in enumerate(LONGEST) if begin in item.nodeid.split("::")[0]), len(LONGEST))
+
+    items.sort(key=place)
+
+
+class Watch:
+    """Hooks for all items; those of a conftest.py reach the tests beside it, but no notebook."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        """Fail the test (or notebook cell) during which something reached for the network."""
+        report = yield
+        attempts = new_attempts()
+        if attempts and call.when == "call" and not item.get_closest_marker("reaches_for_network"):
+            report.outcome = "failed"
+            report.longrepr = f"{report.longrepr or ''}\nreached for the network: {', '.join(attempts)}"
+        latencies = getattr(sys.modules.get("browser"), "LATENCIES", [])
+        report.user_properties += [("latency", line) for line in latencies]  # so they come out of a worker
+        latencies.clear()
+        return report
 
 
 def new_attempts() -> list[str]:
@@ -45,15 +66,12 @@ def new_attempts() -> list[str]:
 
 def pytest_terminal_summary(terminalreporter):
     """Print how long the controls took to answer in the browser, if they were tried."""
-    if lines := getattr(sys.modules.get("browser"), "LATENCIES", []):
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    said = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+    if lines := dict.fromkeys(line for name, line in said if name == "latency"):
         terminalreporter.section("from a key pressed to the page changed")
         for line in lines:
             terminalreporter.write_line(line)
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: not part of every `make test`")
-    config.addinivalue_line("markers", "reaches_for_network: the test tries the network on purpose, to see it blocked")
 
 
 @pytest.fixture

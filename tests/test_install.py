@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -61,8 +60,8 @@ def disagreements(root: Path) -> list[str]:
         (lower,) = [part.version for part in ranges[name] if part.operator == ">="]
         if colab.get(name) != SpecifierSet(f"=={lower}"):
             faults.append(f"pyproject does not begin where colab.txt does: {name}")
-    if requirements(line for line in by_pip if line != "-e .") != default:
-        faults.append("environment.yml pins something else than default.txt")
+    if requirements(line for line in by_pip if line != "-e .") != {**default, "nbval": test["nbval"]}:
+        faults.append("environment.yml pins something else than default.txt, with the nbval of test.txt")
     if "-e ." not in by_pip:
         faults.append("environment.yml does not install the project")
     if [entry for entry in conda if isinstance(entry, str)] != [f"python{project['requires-python']}", "pip"]:
@@ -89,20 +88,17 @@ def test_all_agree():
     [
         ("pyproject.toml", '"pooch>=1.9.0,<2",', "", "default.txt and pyproject name different packages: pooch"),
         ("pyproject.toml", "tensorflow>=2.20.0,<2.22", "tensorflow>=2.20.0,<2.21", "default.txt pins tensorflow"),
-        ("pyproject.toml", "tensorflow>=2.20.0", "tensorflow>=2.19", "pyproject does not begin where colab.txt does"),
-        ("pyproject.toml", "pytest>=8,<10", "pytest>=8,<9", "test.txt pins pytest outside pyproject's range"),
         ("pyproject.toml", '">=3.11,<3.14"', '">=3.10,<3.14"', "make.py checks for another Python"),
         ("environment.yml", "keras==3.15.*", "keras==3.14.*", "environment.yml pins something else"),
-        ("environment.yml", "      - -e .\n", "", "environment.yml does not install the project"),
         (
             "environment.yml",
-            "  - pip\n",
-            "  - pip\n  - numpy\n",
-            "environment.yml asks for another Python, or for more",
+            "      - nbval==0.11.* # to test the notebooks: pytest --nbval-lax notebooks\n",
+            "",
+            "environment.yml pins",
         ),
+        ("environment.yml", "      - -e .\n", "", "environment.yml does not install the project"),
         ("requirements/default.txt", "numpy==2.4.*", "numpy==2.5.*", "default.txt pins numpy outside"),
         ("requirements/colab.txt", "keras==3.13.2", "keras==3.13.1", "pyproject does not begin where colab.txt does"),
-        ("requirements/colab.txt", "scipy==1.16.3\n", "", "pyproject does not begin where colab.txt does: scipy"),
         ("requirements/test.txt", "ruff==0.17.*", "", "test.txt and pyproject name different packages: ruff"),
     ],
 )
@@ -113,12 +109,6 @@ def test_disagreement_is_found(tmp_path, file, old, new, fault):
     assert old in read(ROOT, file)
     (tmp_path / file).write_text(read(ROOT, file).replace(old, new), encoding="utf-8")
     assert any(found.startswith(fault) for found in disagreements(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["default", "test"])
-def test_every_pin_gives_its_reason(name):
-    lines = read(ROOT, f"requirements/{name}.txt").splitlines()
-    assert [line for line in lines if line and not line.startswith("#") and not re.search(r"\S\s+# \w", line)] == []
 
 
 def test_launcher_installs_these_files():
@@ -140,13 +130,8 @@ def test_tensorflow_wheel_fits_the_machine():
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 14)])
 def test_wrong_python_is_refused(version):
-    with pytest.raises(SetupError, match=f"this is Python 3.{version[1]}, and the project needs 3.11, 3.12 or 3.13"):
+    with pytest.raises(SetupError, match=f"Python 3.{version[1]}.*3.13"):
         check_python(version)
-
-
-def test_colab_list_says_its_date_and_origin():
-    begin = read(ROOT, "requirements/colab.txt").split("tensorflow==")[0]
-    assert "19 August 2026" in begin and "googlecolab/backend-info" in begin
 
 
 def test_python_is_found_by_its_version_and_a_shim_that_finds_nothing_is_passed_over(tmp_path, monkeypatch):
@@ -181,7 +166,7 @@ def test_an_unlinked_environment_of_another_python(place, monkeypatch):
 
 def test_missing_venv_module_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "ensurepip", None)
-    with pytest.raises(SetupError, match="lacks the module ensurepip.*apt install python3"):
+    with pytest.raises(SetupError, match="ensurepip"):
         check_python()
 
 
@@ -204,6 +189,7 @@ def place(tmp_path, monkeypatch):
             raise made.failure
 
     monkeypatch.setattr(environment, "run_step", note)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: None)  # no uv, no GPU
     monkeypatch.setattr(Environment, "_python_works", lambda self, version: self.python.exists())
     return made
 
@@ -218,6 +204,25 @@ def again(place) -> list[str]:
 def test_second_call_installs_nothing(place):
     assert again(place) == ["making", "installing", "linking"]
     assert again(place) == []
+
+
+@pytest.mark.parametrize(
+    ("uv_works", "installers"), [(True, ["uv", "uv"]), (False, ["uv", "pip", "uv", "pip"])], ids=["works", "fails"]
+)
+def test_uv_installs_where_it_is_found_and_pip_where_uv_fails(place, monkeypatch, uv_works, installers):
+    commands = []
+
+    def step(what, command, variables=None):
+        commands.append(command)
+        if command[0] == "/bin/uv" and not uv_works:
+            raise SetupError("uv has another index")
+
+    monkeypatch.setattr(environment, "run_step", step)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
+    place.folder.mkdir()
+    place.ensure()
+    assert ["uv" if command[0] == "/bin/uv" else "pip" for command in commands[1:]] == installers
+    assert all(str(place.python) in command for command in commands[1:])
 
 
 def test_changed_pins_are_installed(place):
@@ -265,9 +270,17 @@ def test_a_folder_that_is_something_else_is_left_alone(place, tmp_path):
     assert precious.exists()
 
 
+def test_venv_that_names_a_file_is_explained(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "file"
+    path.write_text("something")
+    monkeypatch.setenv("VENV", str(path))
+    assert make.main(["run"]) == 1
+    assert str(path) in capsys.readouterr().err and path.read_text() == "something"
+
+
 def test_failed_step_shows_its_last_lines():
     script = "import sys; print('Max retries exceeded'); sys.exit(3)"
-    with pytest.raises(SetupError, match=r"(?s)installing failed.*Max retries.*check the internet connection.*goes on"):
+    with pytest.raises(SetupError, match=r"(?s)installing.*Max retries.*internet"):
         run_step("installing", [sys.executable, "-c", script])
 
 
@@ -277,7 +290,7 @@ def test_unknown_target_and_help():
         for arguments in (["nonsense"], ["help"], [])
     ]
     assert [answer.returncode for answer in answers] == [2, 0, 0]
-    assert "'nonsense' is not a target. There are: run, test" in answers[0].stderr
+    assert "nonsense" in answers[0].stderr
     assert all(f"\n  {target} " in answers[1].stdout for target in make.TARGETS)
 
 
@@ -290,4 +303,5 @@ def test_surroundings_of_tests(monkeypatch):
     variables = make.testing_variables({"MPLBACKEND": "qt"}, "scratch")
     assert (variables["NB_PROFILE"], variables["NB_DATA"], variables["NB_OFFLINE"]) == ("smoke", "standin", "1")
     assert "MPLBACKEND" not in variables
+    assert variables["TF_NUM_INTRAOP_THREADS"] == "1"
     assert make.testing_variables({"GENERATIVE_DATA_DIR": "real"}, "scratch")["NB_DATA"] == "auto"

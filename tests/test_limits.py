@@ -20,6 +20,7 @@ import pytest
 from helpers.sources import local_folders
 from tools.pages import PEAK_LIMITS
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("helpers", "tools", "notebooks", "data", "tests/guard")
 KILLS = int(os.environ.get("SOAK_LIMIT_KILLS", 2))

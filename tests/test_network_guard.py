@@ -58,9 +58,9 @@ def test_kernel_is_guarded(tmp_path):
 def test_swallowed_attempt_fails_its_test():
     with pytest.raises(OSError):
         socket.create_connection(("192.0.2.1", 80), timeout=1)
-    report = SimpleNamespace(outcome="passed", longrepr=None)
+    report = SimpleNamespace(outcome="passed", longrepr=None, user_properties=[])
     item = SimpleNamespace(get_closest_marker=lambda name: None)
-    hook = conftest.pytest_runtest_makereport(item, SimpleNamespace(when="call"))
+    hook = conftest.Watch().pytest_runtest_makereport(item, SimpleNamespace(when="call"))
     next(hook)
     with pytest.raises(StopIteration):
         hook.send(report)

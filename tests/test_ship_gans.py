@@ -10,6 +10,7 @@ from helpers.errors import UserError
 from helpers.training import Training
 from tools import ship_gans
 
+pytestmark = pytest.mark.slow  # a tool's, used once in a long while
 FIGURES = {name: float(number) for number, name in enumerate(ship_gans.FIGURES, start=1)}
 
 

@@ -13,6 +13,7 @@ from tools import pack_feature_net as pack
 from tools import tiny_imagenet
 from tools import train_feature_net as tool
 
+pytestmark = pytest.mark.slow  # a tool's, used once in a long while
 BLOCKS = ((4, 1), (6, 2))
 STAGES = ((8, 1), (16, 2))
 SIDE = 16

@@ -19,6 +19,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SUPPORTED = ((3, 11), (3, 14))  # from, up to but not including
 THIS_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# A sign in what the installer printed, and what it means.
+REASONS = {
+    "No space left": "The disk is full: about 3 GB are needed.",
+    "NewConnectionError|Failed to establish|ConnectTimeout|Max retries|error sending request": (
+        "The package index could not be reached: check the internet connection."
+    ),
+    "No matching distribution": "A package could not be found: no internet, or no build of it for this system.",
+}
 
 
 class SetupError(Exception):
@@ -44,6 +52,15 @@ def check_python(version: tuple = sys.version_info[:2]) -> None:
         ) from error
 
 
+def answer_of(command: list[str], seconds: float = 60) -> str:
+    """Return what a command prints, or "" where it cannot be run, fails, or takes too long."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if answer.returncode else answer.stdout.strip()
+
+
 def find_python(version: str) -> str | None:
     """Return a Python of a version such as "3.13", or None where there is none.
 
@@ -60,14 +77,8 @@ def find_python(version: str) -> str | None:
         commands.append([uv, "run", "--no-project", "--offline", "--python", version, "python"])
     probe = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
     for command in commands:
-        try:
-            answer = subprocess.run(
-                [*command, "-c", probe], capture_output=True, text=True, errors="replace", timeout=60
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        found, _, path = answer.stdout.strip().partition(" ")
-        if answer.returncode == 0 and found == version and path:
+        found, _, path = answer_of([*command, "-c", probe]).partition(" ")
+        if found == version and path:
             return path
     return None
 
@@ -75,20 +86,14 @@ def find_python(version: str) -> str | None:
 def has_nvidia_gpu() -> bool:
     """Return whether NVIDIA's own tool lists a graphics card."""
     tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return False
-    try:
-        listing = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return listing.returncode == 0 and "GPU" in listing.stdout
+    return tool is not None and "GPU" in answer_of([tool, "-L"])
 
 
 def tensorflow_package(system: str, machine: str, gpu: bool) -> str:
     """Return the name under which to install TensorFlow on a machine.
 
     Without an NVIDIA GPU the CPU wheel is half a gigabyte smaller; it exists for Linux and Windows on
-    x86-64 only. With one, on Linux, pip also has to bring the CUDA libraries.
+    x86-64 only. With one, on Linux, the CUDA libraries have to be installed too.
     """
     if machine.lower() not in ("x86_64", "amd64") or system not in ("Linux", "Windows"):
         return "tensorflow"
@@ -108,46 +113,21 @@ def this_system() -> dict[str, str]:
     return {"python": THIS_VERSION, "system": platform.system(), "machine": platform.machine()}
 
 
-def read_bundle(wheels: Path) -> dict:
-    """Return what tools/bundle.py wrote down about the wheels in a folder.
-
-    Raises:
-        SetupError: the note is missing, or the wheels are for another Python or system than this one.
-    """
-    way_out = f"Or delete {wheels}: then the install asks the internet."
+def check_bundle(wheels: Path) -> None:
+    """Raise SetupError unless a bundle's wheels (tools/bundle.py) are for this system and all there."""
     try:
         bundle = json.loads((wheels / "bundle.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SetupError(f"{wheels / 'bundle.json'} cannot be read: copy the bundle again. {way_out}") from error
-    here = this_system()
+        raise SetupError(f"{wheels / 'bundle.json'} cannot be read: copy the bundle again.") from error
+    here, form = this_system(), "Python {python} on {system} ({machine})"
     if any(bundle[key] != here[key] for key in here):
-        form = "Python {python} on {system} ({machine})"
-        python = f"python{bundle['python']}"
         raise SetupError(
             f"this bundle is for {form.format(**bundle)}, and this is {form.format(**here)}. Nothing was installed. "
-            f"Where that Python is there, `{python} make.py run` or `make run PYTHON={python}` uses it; for another "
-            f"system, `make bundle` on one of its kind makes a bundle. {way_out}"
-        )
-    return bundle
-
-
-def check_wheels(wheels: Path, bundle: dict, packages: list[str]) -> None:
-    """Raise SetupError unless a bundle has the wanted packages and all its wheels, each of the right size."""
-    if unknown := sorted(set(packages) - set(bundle["packages"])):
-        raise SetupError(
-            f"this bundle has no {', '.join(unknown)}: it has what requirements/default.txt and test.txt asked for "
-            f"when it was made. Make a new one with `make bundle`, or delete {wheels}: then the install asks the "
-            "internet."
+            f"Use that Python, e.g. `make run PYTHON=python{bundle['python']}`; or make a bundle on a system like this."
         )
     sizes = {path.name: path.stat().st_size for path in wheels.glob("*.whl")}
-    if lost := [name for name, wheel in bundle["wheels"].items() if sizes.get(name, -1) != wheel["bytes"]]:
-        raise SetupError(f"of the bundle's wheels {', '.join(lost)} are missing or cut short. Copy the bundle again.")
-
-
-def without_pip_settings() -> dict[str, str]:
-    """Return the environment variables without what would send pip to a package index or to other folders."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    return {**kept, "PIP_CONFIG_FILE": os.devnull}
+    if lost := [name for name, size in bundle["wheels"].items() if sizes.get(name) != size]:
+        raise SetupError(f"of the bundle's wheels {', '.join(lost)} are missing or cut short: copy the bundle again.")
 
 
 class Environment:
@@ -169,8 +149,8 @@ class Environment:
         self.files = [root / "requirements" / name for name in files]
         self.python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         self.stamp = folder / "installed.json"  # what an install that came to its end put here
-        self.begun = folder / "install-begun"  # there while pip works, and after it was killed
-        self.wheels = root / "wheels"  # there in a bundle only (tools/bundle.py), and then all that is installed from
+        self.begun = folder / "install-begun"  # there while packages are installed, and after that was killed
+        self.wheels = root / "wheels"  # there in a bundle only, and then all that is installed from
 
     def wanted(self) -> dict:
         """Return what decides whether an install is still good."""
@@ -179,13 +159,9 @@ class Environment:
         gpu = not self.wheels.exists() and has_nvidia_gpu()  # a bundle has the build for the CPU
         tensorflow = tensorflow_package(platform.system(), platform.machine(), gpu)
         project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        return {
-            "python": self.version,
-            "tensorflow": tensorflow,
-            "packages": pins(self.files, tensorflow),
-            "project": project,
-            "checkout": str(self.root),
-        }
+        packages = pins(self.files, tensorflow)
+        facts = {"python": self.version, "tensorflow": tensorflow, "packages": packages}
+        return {**facts, "project": project, "checkout": str(self.root)}
 
     def is_ready(self) -> bool:
         """Return whether the environment holds what is wanted now, or more."""
@@ -200,36 +176,45 @@ class Environment:
 
         Raises:
             SetupError: with what to do, when Python is too old, the folder is something else, the wheels of a
-                bundle are for another system or not all there, or pip fails.
+                bundle are for another system or not all there, or the install fails.
         """
-        bundle = read_bundle(self.wheels) if self.wheels.exists() else None
         check_python()
+        if self.wheels.exists():
+            check_bundle(self.wheels)
         if self.is_ready():
             return self.python
         started, wanted = time.monotonic(), self.wanted()
-        options, variables = [], None
-        if bundle:
-            check_wheels(self.wheels, bundle, wanted["packages"])
-            options, variables = ["--no-index", "--find-links", str(self.wheels)], without_pip_settings()
         print(f"Setting up {self.folder}", flush=True)
         if self._must_be_made(wanted):
-            print("  (this once; about two minutes and 2 GB)", flush=True)
+            print("  (this once; about two minutes, half a minute with uv, and 2 GB)", flush=True)
             run_step("making the virtual environment", [self.maker, "-m", "venv", "--clear", str(self.folder)])
         self.stamp.unlink(missing_ok=True)
         self.begun.touch()
-        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", *options]
-        what = f"installing {len(wanted['packages'])} packages and what they need"
         try:
-            run_step(what, [*pip, *wanted["packages"]], variables)
+            self._install(f"installing {len(wanted['packages'])} packages and what they need", wanted["packages"])
             if self.linked:
-                run_step("linking the project's helpers", [*pip, "--no-deps", "--editable", str(self.root)], variables)
+                self._install("linking the project's helpers", ["--no-deps", "--editable", str(self.root)])
         except SetupError:
-            self.begun.unlink()  # pip gave up in order, so what is there is whole
+            self.begun.unlink()  # the installer gave up in order, so what is there is whole
             raise
         self.stamp.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
         self.begun.unlink()
         print(f"Ready after {time.monotonic() - started:.0f} s. The next call installs nothing.\n", flush=True)
         return self.python
+
+    def _install(self, what: str, packages: list[str]) -> None:
+        """Install with uv where it is found and can, else with pip; in a bundle with pip, from its wheels alone."""
+        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check"]
+        if self.wheels.exists():
+            variables = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+            source = ["--no-index", "--find-links", str(self.wheels)]
+            return run_step(what, [*pip, *source, *packages], {**variables, "PIP_CONFIG_FILE": os.devnull})
+        if uv := shutil.which("uv"):
+            try:
+                return run_step(f"{what}, with uv", [uv, "pip", "install", "--python", str(self.python), *packages])
+            except SetupError:
+                print("  uv could not: it may have other settings than pip, which tries now", flush=True)
+        return run_step(what, [*pip, *packages])
 
     def _read_stamp(self) -> dict | None:
         try:
@@ -239,6 +224,8 @@ class Environment:
 
     def _must_be_made(self, wanted: dict) -> bool:
         """Return whether to start from an empty folder; only ever empties a folder that is an environment."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise SetupError(f"{self.folder} is a file. Set VENV to a folder that is new or empty.")
         if not self.folder.exists() or not any(self.folder.iterdir()):
             return True
         ours = self.folder.parent == self.root and self.folder.name.startswith(".venv")
@@ -249,11 +236,7 @@ class Environment:
 
     def _python_works(self, version: str) -> bool:
         probe = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
-        try:
-            answer = subprocess.run([str(self.python), "-c", probe], capture_output=True, text=True, timeout=120)
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        return answer.returncode == 0 and answer.stdout.strip() == version
+        return answer_of([str(self.python), "-c", probe], 120) == version
 
 
 def run_step(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
@@ -267,49 +250,26 @@ def run_step(what: str, command: list[str], variables: dict[str, str] | None = N
     started, on_terminal = time.monotonic(), sys.stdout.isatty()
     print(f"  {what} ...", end="" if on_terminal else "\n", flush=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "env": variables}
         try:
-            process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=variables
-            )
+            process = subprocess.Popen(command, **options)
         except OSError as error:
             raise SetupError(f"{what}: {command[0]} cannot be run ({error.strerror}).") from error
         try:
             while process.poll() is None:
-                _wait_a_second(process)
-                if on_terminal:
-                    print(f"\r  {what} ... {time.monotonic() - started:.0f} s", end="", flush=True)
+                try:
+                    process.wait(timeout=1)
+                except subprocess.TimeoutExpired:
+                    if on_terminal:
+                        print(f"\r  {what} ... {time.monotonic() - started:.0f} s", end="", flush=True)
         finally:
             process.kill()
             process.wait()
-        print(f"\r  {what}: done, {time.monotonic() - started:.0f} s" if process.returncode == 0 else "", flush=True)
-        log.seek(0)
+        seconds = time.monotonic() - started
+        print(f"\r  {what}: done, {seconds:.0f} s" if process.returncode == 0 else "", flush=True)
         if process.returncode:
-            raise SetupError(f"{what} failed.\n{_explain(log.read())}")
-
-
-def _wait_a_second(process: subprocess.Popen) -> None:
-    try:
-        process.wait(timeout=1)
-    except subprocess.TimeoutExpired:
-        return
-
-
-def _explain(output: str) -> str:
-    tail = "\n".join("    " + line for line in output.strip().splitlines()[-12:])
-    advice = "The reason stands above."
-    if "No space left" in output:
-        advice = "The disk is full: about 3 GB are needed."
-    elif any(sign in output for sign in ("NewConnectionError", "Failed to establish", "ConnectTimeout", "Max retries")):
-        advice = "The package index could not be reached: check the internet connection."
-    elif "No matching distribution" in output:
-        advice = "A package could not be found: no internet, or no build of it for this system."
-    return f"{tail}\n{advice} Nothing is lost: the next call goes on from here."
-
-
-def processor() -> str:
-    """Return the name of this machine's processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+            log.seek(0)
+            said = log.read()
+            tail = "\n".join("    " + line for line in said.strip().splitlines()[-12:])
+            reason = next((text for sign, text in REASONS.items() if re.search(sign, said)), "The reason is above.")
+            raise SetupError(f"{what} failed.\n{tail}\n{reason} Nothing is lost: the next call goes on from here.")

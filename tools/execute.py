@@ -12,106 +12,30 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from traitlets import Instance, List, default
-from traitlets.config import Config
 
-LAUNCHER = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR"]
+LAUNCHER = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
 
 
-class OneKernel(KernelSpecManager):
-    """Knows one kernel, the one that `command` starts, whatever name a notebook asks for."""
+class ThisPython(AsyncKernelManager):
+    """Starts a kernel of this Python, whatever name a notebook asks for."""
 
-    command = List(LAUNCHER).tag(config=True)
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [*self.command, "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="Python 3", language="python", interrupt_mode="signal")
-
-
-class ThisKernel(AsyncKernelManager):
-    """Starts the kernel of OneKernel."""
-
-    kernel_spec_manager = Instance(KernelSpecManager)
-
-    @default("kernel_spec_manager")
-    def _one_kernel(self) -> KernelSpecManager:
-        return OneKernel(parent=self)
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(argv=LAUNCHER, display_name="Python 3", language="python", interrupt_mode="signal")
 
 
 def peak_memory(process: psutil.Process) -> int:
-    """Return the most memory in bytes that a process has held, or 0 when it is gone.
-
-    Linux (VmHWM) and Windows (peak working set) keep that figure; elsewhere it is what the process holds now.
-    """
-    try:
+    """Return the most memory in bytes that a process has held, or 0 when it is gone; on macOS what it holds now."""
+    with contextlib.suppress(psutil.Error, OSError, StopIteration):
         if sys.platform == "linux":
             status = Path(f"/proc/{process.pid}/status").read_text()
-            lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
-            return int(lines[0].split()[1]) * 1024 if lines else 0
+            return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
         memory = process.memory_info()
         return getattr(memory, "peak_wset", memory.rss)
-    except (psutil.Error, OSError):
-        return 0
-
-
-def execute(
-    notebook: nbformat.NotebookNode,
-    folder: Path,
-    on_cell: Callable[[int], None] = lambda index: None,
-    tick: Callable[[], None] = lambda: None,
-    command: list[str] = LAUNCHER,
-    kernel: Kernel | None = None,
-    temporary: Path | None = None,
-) -> None:
-    """Run a notebook's cells in `folder`, filling in its outputs.
-
-    Args:
-        notebook: changed in place, also when a cell fails.
-        folder: the kernel's current folder.
-        on_cell: called with a cell's index before it runs.
-        tick: called twice a second meanwhile.
-        command: what starts the kernel.
-        kernel: takes the peak memory, also when a cell fails.
-        temporary: the folder for the kernel's temporary files; None for the system's.
-
-    Raises:
-        nbclient.exceptions.CellExecutionError: a cell failed.
-        RuntimeError: the kernel died, e.g. for want of memory, or did not start.
-        KeyboardInterrupt: the user pressed Ctrl-C; the kernel is gone by then.
-    """
-    kernel = kernel or Kernel()
-
-    def before(cell: nbformat.NotebookNode, cell_index: int) -> None:
-        kernel.find(client)
-        on_cell(cell_index)
-
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        startup_timeout=300,  # seconds: five kernels that start at once on a slow disk need more than nbclient's 60
-        kernel_name="python3",
-        kernel_manager_class=ThisKernel,
-        config=Config(OneKernel={"command": command}),
-        resources={"metadata": {"path": str(folder)}},
-        on_cell_execute=before,
-        on_cell_executed=lambda **_: kernel.sample(),
-    )
-    # In a thread, because nbclient in the main thread takes Ctrl-C for itself and reports a dead kernel.
-    with contextlib.ExitStack() as at_last, ThreadPoolExecutor(max_workers=1) as pool:
-        # nbclient leaves this behind where a kernel does not start, and it fails when Python ends.
-        at_last.callback(atexit.unregister, client._cleanup_kernel)
-        running = pool.submit(client.execute, env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})})
-        try:
-            while not wait([running], timeout=0.5).done:
-                kernel.sample()
-                tick()
-        except KeyboardInterrupt:
-            kernel.kill()
-            raise
-        running.result()
+    return 0
 
 
 class Kernel:
@@ -138,3 +62,57 @@ class Kernel:
         if self.process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self.process.kill()
+
+
+def execute(
+    notebook: nbformat.NotebookNode,
+    folder: Path,
+    on_cell: Callable[[int], None] = lambda index: None,
+    tick: Callable[[], None] = lambda: None,
+    kernel: Kernel | None = None,
+    temporary: Path | None = None,
+) -> None:
+    """Run a notebook's cells in `folder`, filling in its outputs.
+
+    Args:
+        notebook: changed in place, also when a cell fails.
+        folder: the kernel's current folder.
+        on_cell: called with a cell's index before it runs.
+        tick: called twice a second meanwhile.
+        kernel: takes the peak memory, also when a cell fails.
+        temporary: the folder for the kernel's temporary files; None for the system's.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+        RuntimeError: the kernel died, e.g. for want of memory, or did not start.
+        KeyboardInterrupt: the user pressed Ctrl-C; the kernel is gone by then.
+    """
+    kernel = kernel or Kernel()
+
+    def before(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        kernel.find(client)
+        on_cell(cell_index)
+
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        startup_timeout=300,  # seconds: five kernels that start at once on a slow disk need more than nbclient's 60
+        kernel_name="python3",
+        kernel_manager_class=ThisPython,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_execute=before,
+        on_cell_executed=lambda **_: kernel.sample(),
+    )
+    # In a thread, because nbclient in the main thread takes Ctrl-C for itself and reports a dead kernel.
+    with contextlib.ExitStack() as at_last, ThreadPoolExecutor(max_workers=1) as pool:
+        # nbclient leaves this behind where a kernel does not start, and it fails when Python ends.
+        at_last.callback(atexit.unregister, client._cleanup_kernel)
+        running = pool.submit(client.execute, env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})})
+        try:
+            while not wait([running], timeout=0.5).done:
+                kernel.sample()
+                tick()
+        except KeyboardInterrupt:
+            kernel.kill()
+            raise
+        running.result()

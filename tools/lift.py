@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import itertools
 import linecache
 import sys
@@ -37,12 +38,18 @@ def lift(path: str | Path, *names: str, **given: object) -> types.ModuleType:
         LiftError: a name is not defined, or refers to a value that the notebook computes and `given` lacks.
     """
     path = Path(path)
-    source = code_of(path)
-    tree = ast.parse(source, filename=str(path))
-    defined = definitions(tree)
-    chosen = _needed(names, defined, set(given), _assigned(tree), path)
+    source, defined, assigned = _read(path, path.stat().st_mtime_ns)
+    chosen = _needed(names, defined, set(given), assigned, path)
     text = "\n\n".join(_source_of(node, source) for node in sorted(chosen, key=lambda node: node.lineno))
     return _run(text, path, given)
+
+
+@functools.cache
+def _read(path: Path, changed: int) -> tuple[str, dict[str, ast.stmt], set[str]]:
+    """Return a notebook's code, its definitions and all names that it assigns; read once while it is unchanged."""
+    source = code_of(path)
+    tree = ast.parse(source, filename=str(path))
+    return source, definitions(tree), _assigned(tree)
 
 
 def code_of(path: str | Path) -> str:

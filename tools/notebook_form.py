@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 from pathlib import Path
 
 import nbformat
@@ -12,48 +11,34 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbstripout import strip_output
 
 OPENING = ["Idea", "Setup"]
-MIDDLE = [
-    "Data",
-    "Look at a batch",
-    "Model",
-    "Loss",
-    "Try it untrained",
-    "Train",
-    "Sample",
-    "Explore",
-    "Is it correct?",
-    "How good is it?",
-    "What to notice",
-]
-CLOSING = ["Exercises", "References"]
-CELL_LINES, MEDIAN_LINES, PART_CELLS, PART_LINES = 30, 8, 90, 280
-PICTURE_BYTES = 500_000
+# A notebook in parts repeats these in each.
+MIDDLE = ["Data", "Look at a batch", "Model", "Loss", "Try it untrained", "Train", "Sample", "Explore"]
+MIDDLE += ["How good is it?", "What to notice"]
+CLOSING = ["From the books to here", "Checks", "Exercises", "Where it went next", "References"]
+REWRITTEN: set[str] = set()  # the notebooks that follow this, by their file's name without .ipynb; the others follow:
+BEFORE = [*MIDDLE[:-2], "Is it correct?", *MIDDLE[-2:]], ["Exercises", "References"]
+CELL_LINES, PICTURE_BYTES = 30, 500_000
 
 
-def skeleton(notebook: nbformat.NotebookNode) -> list[str]:
+def skeleton(notebook: nbformat.NotebookNode, is_rewritten: bool = False) -> list[str]:
     """The sections stand in order; a notebook in parts ('# Part A: ...') repeats the middle ones in each part."""
-    sections, parts = [], []
+    middle, closing = (MIDDLE, CLOSING) if is_rewritten else BEFORE
+    parts = [("the opening", [])]
     for title in headings(notebook):
         name = title.split(":")[0].strip()
         if name.startswith("Part "):
             parts.append((name, []))
-        elif name in OPENING + MIDDLE + CLOSING:
-            (parts[-1][1] if parts else sections).append(name)
-    if not parts:
-        return _differences("the notebook", sections, OPENING + MIDDLE + CLOSING)
-    faults = _differences("the opening", sections, OPENING)
-    for number, (name, found) in enumerate(parts, 1):
-        expected = MIDDLE + (CLOSING if number == len(parts) else [])
-        faults += _differences(name, [section for section in found if section != "Idea"], expected)
-    return faults
-
-
-def _differences(where: str, found: list[str], expected: list[str]) -> list[str]:
-    if found == expected:
-        return []
-    missing = [name for name in expected if name not in found]
-    what = f"lacks {', '.join(missing)}" if missing else f"has its sections in another order: {', '.join(found)}"
-    return [f"{where} {what}"]
+        elif name in [*OPENING, *middle, *closing] and not (name == "Idea" and len(parts) > 1):
+            parts[-1][1].append(name)
+    expected = [OPENING, *[middle for _ in parts[1:]]]
+    expected[-1] = expected[-1] + (closing if len(parts) > 1 else middle + closing)
+    return [
+        f"{where} lacks {', '.join(missing)}"
+        if (missing := [name for name in wanted if name not in found])
+        else f"{where} has its sections in another order: {', '.join(found)}"
+        for (where, found), wanted in zip(parts, expected, strict=True)
+        if found != wanted
+    ]
 
 
 def headings(notebook: nbformat.NotebookNode) -> list[str]:
@@ -64,40 +49,9 @@ def headings(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def length(notebook: nbformat.NotebookNode) -> list[str]:
-    """No cell is too long, nor the median cell, nor a part."""
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    counts = [len(cell.source.splitlines()) for cell in cells]
-    faults = [
-        f"cell {cell.id} has {count} lines, more than {CELL_LINES}"
-        for cell, count in zip(cells, counts, strict=True)
-        if count > CELL_LINES
-    ]
-    if counts and statistics.median(counts) > MEDIAN_LINES:
-        faults.append(f"the median cell has {statistics.median(counts)} lines, more than {MEDIAN_LINES}")
-    for name, part in parts_of(notebook).items():
-        lines = sum(len(code_lines(cell.source)) for cell in part)
-        if len(part) > PART_CELLS:
-            faults.append(f"{name} has {len(part)} code cells, more than {PART_CELLS}")
-        if lines > PART_LINES:
-            faults.append(f"{name} has {lines} lines of code, more than {PART_LINES}")
-    return faults
-
-
-def parts_of(notebook: nbformat.NotebookNode) -> dict[str, list[nbformat.NotebookNode]]:
-    """Return the code cells by part, less the settings; what stands before the first part counts as the opening."""
-    parts, name = {"the opening": []}, "the opening"
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (found := re.search(r"^#+\s+(Part \w+)", cell.source, re.MULTILINE)):
-            name = found[1]
-            parts.setdefault(name, [])
-        elif cell.cell_type == "code" and not {"first-cell", "settings"} & set(cell.metadata.get("tags", [])):
-            parts[name].append(cell)
-    return parts
-
-
-def code_lines(source: str) -> list[str]:
-    """Return the lines that are neither blank nor only a comment."""
-    return [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
+    """No cell is too long."""
+    counts = [(cell.id, len(cell.source.splitlines())) for cell in notebook.cells if cell.cell_type == "code"]
+    return [f"cell {name} has {count} lines, more than {CELL_LINES}" for name, count in counts if count > CELL_LINES]
 
 
 def plain_python(notebook: nbformat.NotebookNode) -> list[str]:
@@ -142,9 +96,7 @@ def _written_and_read(source: str) -> tuple[set[str], set[str]]:
 
 def stripped(notebook: nbformat.NotebookNode) -> list[str]:
     """No outputs and execution counts (but in cells tagged keep_output), and no state of sliders."""
-    faults = []
-    if "widgets" in notebook.metadata:
-        faults.append("metadata.widgets is there: it shows controls that do not work")
+    faults = ["metadata.widgets is there: it shows controls that do not work"] if "widgets" in notebook.metadata else []
     bare = strip_output(nbformat.from_dict(notebook), keep_output=False, keep_count=False, keep_id=True)
     for cell, empty in zip(notebook.cells, bare.cells, strict=True):
         counted = cell.get("execution_count") and not empty.get("outputs")  # a kept output keeps its count
@@ -156,11 +108,8 @@ def stripped(notebook: nbformat.NotebookNode) -> list[str]:
 def valid(notebook: nbformat.NotebookNode) -> list[str]:
     """The file follows the notebook format, with an id of its own for each cell."""
     ids = [cell.get("id") for cell in notebook.cells]
-    if None in ids:
-        return ["cells without id: save it in notebook format 4.5"]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
-    if twice:
-        return [f"cell ids stand twice: {', '.join(twice)}"]
+    if None in ids or len(set(ids)) < len(ids):
+        return ["a cell has no id, or that of another"]
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
@@ -174,11 +123,11 @@ def read_as_is(path: Path) -> nbformat.NotebookNode:
 
 
 def pictures(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:
-    """Pictures that the text shows are files of the project, not too large, and told to those who cannot see them."""
+    """Pictures in the text are files of the project, not too large, with a text for those who cannot see them."""
     texts = "\n".join(cell.source for cell in notebook.cells if "badge" not in cell.metadata.get("tags", []))
-    told = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", texts)
-    faults = [f"the picture {name} has no text in its brackets" for text, name in told if len(text.split()) < 3]
-    for name in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", texts) + re.findall(r"<img[^>]*\bsrc=[\"']([^\"']+)", texts):
+    shown = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", texts)
+    faults = [f"the picture {name} has no text in its brackets" for text, name in shown if len(text.split()) < 3]
+    for name in [name for _, name in shown] + re.findall(r"<img[^>]*\bsrc=[\"']([^\"']+)", texts):
         path = folder / name
         if not path.is_file():
             faults.append(f"the picture {name} is no file of the project")

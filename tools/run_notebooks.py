@@ -25,6 +25,7 @@ from tools.pages import Result, index_page, notebook_page, thumbnail
 from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
+FIRST = "02_deep_dream"  # it takes the shortest, so there is something to look at while the others run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    paths.sort(key=lambda path: path.stem != FIRST)
     os.environ["NB_PROFILE"] = options.profile
     # Each profile has its own results: a quick run, when it is done, removes no checkpoints of a long one.
     os.environ["NB_OUTPUT_DIR"] = str(options.build.resolve() / "run" / options.profile)
@@ -44,13 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
     for number, path in enumerate(paths, 1):
         try:
             results.append(run_notebook(path, options.build, Progress(f"[{number}/{len(paths)}] {path.stem}")))
+            write_index(options.build, options.notebooks)  # so the first result can be looked at while others run
+            if number == 1 < len(paths):
+                print(f"To read meanwhile: {options.build / 'index.html'}", flush=True)
         except KeyboardInterrupt:
             stopped = True
             print(f"\nStopped in {path.stem}. Run it again to go on from its last checkpoint.", file=sys.stderr)
             break
     if results:
-        write_index(options.build, options.notebooks)
-        print(table(results))
+        print(table(sorted(results, key=lambda result: result.name)))
         for result in results:
             if result.warning:
                 print(f"\nWARNING: {result.name}: {result.warning}.")
@@ -117,12 +121,7 @@ def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
         nbformat.write(notebook, build / path.name)
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
-    partial = output / f"result-{os.getpid()}.partial"  # other runs may read it at any time
-    try:
-        partial.write_text(json.dumps(asdict(result)), encoding="utf-8")
-        partial.replace(output / "result.json")
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(output / "result.json", json.dumps(asdict(result)))
     progress.done(result)
     return result
 
@@ -143,13 +142,16 @@ def temporary_folder(output: Path) -> Path:
 
 
 def write_index(build: Path, notebooks: Path) -> None:
-    """Write the page over all results; anew while other runs, which write it too, add results meanwhile."""
-    partial, results = build / f"index-{os.getpid()}.partial", None
+    """Write the page over all results, whole or not at all: other runs may write it too."""
+    write_whole(build / "index.html", index_page(all_results(build, notebooks)))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file's text whole or not at all."""
+    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
     try:
-        while results != (found := all_results(build, notebooks)):
-            results = found
-            partial.write_text(index_page(results), encoding="utf-8")
-            partial.replace(build / "index.html")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -23,10 +23,10 @@ import os, shlex, subprocess, sys  # noqa: E401, I001
 
 name, address, said = "{folder}", os.environ.get("GENERATIVE_REPOSITORY", "{address}").strip(), ""
 places = "..", ".", name, f"/content/drive/MyDrive/{{name}}"
-if address and not any(os.path.exists(f"{{place}}/helpers/profiles.py") for place in places):
+if address and not any(os.path.exists(f"{{place}}/helpers/__init__.py") for place in places):
     said = subprocess.getoutput(f"git clone --quiet --depth 1 -- {{shlex.quote(address)}} {{name}}")
-sys.path[:0] = [os.path.abspath(place) for place in places if os.path.exists(f"{{place}}/helpers/profiles.py")]
-if not os.path.exists(f"{{sys.path[0]}}/helpers/profiles.py"):
+sys.path[:0] = [os.path.abspath(place) for place in places if os.path.exists(f"{{place}}/helpers/__init__.py")]
+if not os.path.exists(f"{{sys.path[0]}}/helpers/__init__.py"):
     raise RuntimeError(f"Upload the folder {{name}} (Colab: mount its Drive) or set GENERATIVE_REPOSITORY. {{said}}")
 """
 WORDS = """\
