@@ -10,10 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.checkpoints import assign, values_of
-from helpers.descent_views import strip
 from helpers.errors import UserError
 from helpers.images import to_uint8
-from helpers.plotting import PictureWithText
+from helpers.plot_pictures import PictureWithText, picture_table
 from helpers.progress_line import ProgressLine
 from helpers.resuming import SECONDS, Saved
 
@@ -216,7 +215,7 @@ class Descent:
         """Return `count` of the stages, evenly spread, side by side."""
         chosen = [list(self.stages)[i] for i in np.linspace(0, len(self.stages) - 1, count).round().astype(int)]
         pictures = {f"evaluation {number}": self.stages[number] for number in chosen}
-        return strip(pictures, title)
+        return picture_table(pictures, title)
 
 
 def checked_weights(weights: Mapping[str, float]) -> dict[str, tf.Tensor]:

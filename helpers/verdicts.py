@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from helpers.errors import UserError
 from helpers.explorers import in_short
-from helpers.plotting import COLOURS, new_figure
+from helpers.plot_figures import COLOURS, new_figure
 
 BATCH = 50  # pictures judged at once
 REAL, FAKE = COLOURS[0], COLOURS[1]  # blue and vermilion

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it turns off
-from helpers import backbones, gan_monitor, images, latents, painting, text
+from helpers import backbones, images, latents, painting, plots, text
 from helpers.batches import PictureBatches
 from helpers.checkpoints import Checkpoints, values_of
 from helpers.descent import Descent
@@ -84,8 +84,8 @@ def gan(folder: Path) -> list[np.ndarray]:
     keras.utils.set_random_seed(1)
     model = nb.GAN(nb.build_generator(6, (4, 4, 3, 2)), nb.build_discriminator((2, 3, 4, 4)))
     model.compile()
-    batches, monitor = PictureBatches(draw_faces(12, seed=1)[0], 4, seed=1, flip=True), gan_monitor.GanMonitor(2)
-    nb.train(model, "gan", batches, EPOCHS, lambda: nb.paint(model, noise), monitor.show)
+    batches = PictureBatches(draw_faces(12, seed=1)[0], 4, seed=1, flip=True)
+    nb.train(model, "gan", batches, EPOCHS, lambda: nb.paint(model, noise), plots.LiveCurves("nats", columns=2).show)
     return values_of(model.weights)
 
 
