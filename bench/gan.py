@@ -13,8 +13,12 @@ from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, tr
 from bench.report import Row, rate_row
 from helpers import celeba, images, latents
 from helpers.batches import PictureBatches
-from helpers.kid import KernelInceptionDistance, kernel_inception_distance
-from helpers.picture_features import feature_model, picture_features
+from helpers.picture_metrics import (
+    KernelInceptionDistance,
+    feature_model,
+    kernel_inception_distance,
+    picture_features,
+)
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_dcgan.ipynb"
@@ -96,19 +100,19 @@ def quality(sizes: Sizes) -> list[Row]:
     notebook, models = _models()
     faces = celeba.load_faces(sizes.gan_faces, sizes.gan_scored)
     net = feature_model()
-    held_out = picture_features(net, faces.test_images).values
+    held_out = picture_features(net, faces.test_images)
     z = latents.fixed_noise(len(held_out), LATENT, sizes.seed + 5)
     found, remarks = {}, []
     for name in ("recipe", "paper"):
         batches = PictureBatches(faces.train_images, sizes.gan_batch, sizes.seed, flip=True)
         pictures = train_for_seconds(models[name], batches, sizes.gan_seconds) * sizes.gan_batch
         painted = _painted(notebook, models[name], z)
-        features = picture_features(net, painted).values
+        features = picture_features(net, painted)
         found[name] = kernel_inception_distance(held_out, features, subset_size=max(2, len(held_out) // 2))
         remarks.append(f"{name}: {pictures:,} pictures in {sizes.gan_seconds:.0f} s, KID {found[name]}.")
         say(remarks[-1])
     floor = kernel_inception_distance(
-        held_out, picture_features(net, faces.train_images[: len(held_out)]).values, subset_size=len(held_out) // 2
+        held_out, picture_features(net, faces.train_images[: len(held_out)]), subset_size=len(held_out) // 2
     )
     remarks += [
         f"real faces against real faces: KID {floor}. Subsets of {len(held_out) // 2}; compiling not counted.",

@@ -20,7 +20,7 @@ from bench.measure import (
     train_for_seconds,
 )
 from bench.report import Row, rate_row
-from helpers import image_datasets, latents
+from helpers import image_datasets
 from helpers.batches import PictureBatches
 from tools.lift import lift
 
@@ -112,9 +112,9 @@ def training(sizes: Sizes) -> list[Row]:
 
 def grid(sizes: Sizes) -> list[Row]:
     """Return the row of decoded pictures in a second: one call of `predict` each, and a 30x30 grid at once."""
-    notebook = lift(NOTEBOOK, "second_edition", "make_decode")
+    notebook = lift(NOTEBOOK, "second_edition", "make_decode", "quantile_grid")
     decoder = notebook.second_edition(2)[1]
-    decode, places = notebook.make_decode(decoder), latents.quantile_grid(GRID, GRID)
+    decode, places = notebook.make_decode(decoder), notebook.quantile_grid(GRID)
     few = places[: sizes.vae_predictions]
     rates = interleaved_rates(
         (lambda: [decoder.predict(place[None], verbose=0) for place in few], len(few)),

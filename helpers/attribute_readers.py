@@ -16,44 +16,34 @@ class AttributeReaders:
     """For each attribute a logistic regression on the principal components of labelled pictures.
 
     Simple on purpose: quick to train, and linear, so that what they read changes evenly as a picture does. An
-    attribute that too few pictures have, or too few have not, is left out.
+    attribute that too few pictures have, or too few have not, is left out: `names` has the others.
     """
 
     def __init__(self, pictures: np.ndarray, labels: Mapping[str, np.ndarray], seed: int = 0) -> None:
         """Learn from labelled pictures.
 
         Args:
-            pictures: uint8 `(n, height, width, channels)`, 0–255.
+            pictures: `(n, height, width, channels)`, uint8 in 0–255 or floats in [0, 1].
             labels: attribute → bool `(n,)`, which of the pictures have it.
             seed: of the principal components' random start.
 
         Raises:
-            UserError: no attribute has at least 5 pictures of both kinds, or a label is of another length.
+            UserError: no attribute has at least 5 pictures of both kinds.
         """
-        odd = [name for name, has in labels.items() if len(has) != len(pictures)]
-        if odd:
-            raise UserError(f"{odd[0]} is labelled for {len(labels[odd[0]])} pictures, and there are {len(pictures)}.")
         enough = {name: has for name, has in labels.items() if FEWEST <= np.sum(has) <= len(pictures) - FEWEST}
         if not enough:
             raise UserError(f"no attribute has {FEWEST} pictures with it and {FEWEST} without. Give more pictures.")
-        components = max(1, min(COMPONENTS, len(pictures) // 4))
+        self.names = list(enough)
+        components = min(COMPONENTS, len(pictures) // 4)
         self._pca = PCA(components, svd_solver="randomized", random_state=seed).fit(_flat(pictures))
-        codes = self._pca.transform(_flat(pictures))
-        self._models = {
-            name: LogisticRegression(max_iter=300, class_weight="balanced").fit(codes, has)
-            for name, has in enough.items()
-        }
-
-    @property
-    def names(self) -> list[str]:
-        """The attributes that can be read."""
-        return list(self._models)
+        codes, model = self._pca.transform(_flat(pictures)), {"max_iter": 300, "class_weight": "balanced"}
+        self._models = [LogisticRegression(**model).fit(codes, has) for has in enough.values()]
 
     def read(self, pictures: np.ndarray) -> np.ndarray:
-        """Return the probability that each picture, as above, has each attribute: float64 `(attributes, n)`."""
+        """Return the probability that each picture has each of the `names`: float64 `(attributes, n)`."""
         codes = self._pca.transform(_flat(pictures))
-        return np.array([model.predict_proba(codes)[:, 1] for model in self._models.values()])
+        return np.array([model.predict_proba(codes)[:, 1] for model in self._models])
 
 
 def _flat(pictures: np.ndarray) -> np.ndarray:
-    return np.reshape(pictures, (len(pictures), -1)) / np.float32(255)
+    return np.reshape(pictures, (len(pictures), -1)) / np.float32(255 if pictures.dtype == np.uint8 else 1)

@@ -32,7 +32,7 @@ class Corpus:
 class Reviews:
     """Film reviews as raw strings; the real ones have HTML line breaks (`<br />`) in them.
 
-    `entropy` is that of the grammar which stand-in reviews were drawn from, in nats a word after the first: no model can
+    `entropy` is that of the grammar from which stand-in reviews are drawn, in nats a word after the first. No model can
     do better on fresh ones. None for real reviews.
     """
 

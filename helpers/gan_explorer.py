@@ -22,7 +22,7 @@ from helpers.explorers import (
     view_of,
 )
 from helpers.latents import check_latents, fixed_noise, interpolate
-from helpers.plotting import COLOURS
+from helpers.plot_figures import COLOURS
 
 FRAMES = 60  # steps of a walk: three seconds
 FURTHEST = 3.0  # how often a direction may be added

@@ -8,8 +8,8 @@ import numpy as np
 import traitlets
 
 from helpers.errors import UserError
-from helpers.latent_plots import CLASS_COLOURS, CLASS_MARKS
 from helpers.latents import check_latents
+from helpers.plot_figures import CLASS_COLOURS, CLASS_MARKS
 
 MOST_POINTS = 3_000  # more of them hide one another, and each has to travel to the browser
 _STYLE = """

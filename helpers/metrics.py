@@ -1,14 +1,6 @@
-"""Figures that say how good a model is, on data it was not trained on."""
-
-import json
-from collections.abc import Mapping
-from pathlib import Path
+"""Figures that say how good a model of texts is, on texts it was not trained on."""
 
 import numpy as np
-from IPython.display import Markdown, display
-
-from helpers.errors import UserError
-from helpers.images import resize
 
 
 def nats_per_symbol(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -53,55 +45,10 @@ def unigram_nats(training_ids: np.ndarray, held_out_ids: np.ndarray, symbols: in
     return float(-log_frequencies(training_ids, symbols)[np.ravel(held_out_ids)].mean())
 
 
-def share_by_size(change: np.ndarray, halvings: int = 5) -> np.ndarray:
-    """Return the shares of a change's energy in structures of about 2, 4, 8 … pixels, the finest first.
-
-    A band is what halving the size once more would lose; the last of the `halvings` + 1 is what remains.
-
-    Args:
-        change: the difference of two pictures, `(height, width, channels)` floats.
-        halvings: at most so many that a pixel is left.
-    """
-    energies = []
-    for _ in range(halvings):
-        height, width = change.shape[:2]
-        smaller = resize(change, max(1, height // 2), max(1, width // 2))
-        energies.append(np.mean((change - resize(smaller, height, width)) ** 2))
-        change = smaller
-    energies.append(np.mean(change**2))
-    return np.array(energies) / max(np.sum(energies), 1e-12)
-
-
-def table(rows: list[tuple[str, float]], symbol: str) -> Markdown:
-    """Return a table of nats, bits and perplexity, best last if that is how the rows are given.
-
-    Args:
-        rows: (name, nats per symbol).
-        symbol: what is counted, such as "character" or "word".
-    """
-    lines = [f"| model | nats per {symbol} | bits per {symbol} | perplexity |", "|---|--:|--:|--:|"]
-    lines += [f"| {name} | {nats:.3f} | {bits(nats):.3f} | {perplexity(nats):,.1f} |" for name, nats in rows]
-    return Markdown("\n".join(lines))
-
-
-def rows_table(rows: Mapping[str, Mapping[str, object]]) -> Markdown:
-    """Return a table of figures: name of a row → name of a column → what stands there, already rounded.
-
-    The columns are those of the first row, in its order.
-    """
-    columns = list(next(iter(rows.values())))
-    lines = [f"| | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
-    lines += [f"| {name} | {' | '.join(str(values[column]) for column in columns)} |" for name, values in rows.items()]
-    return Markdown("\n".join(lines))
-
-
-def headline(folder: Path, text: str) -> None:
-    """Show a notebook's one most telling figure, and write it to `headline.json` for the table of all notebooks.
-
-    Raises:
-        UserError: the text is empty.
-    """
-    if not text.strip():
-        raise UserError("a headline needs a text.")
-    (Path(folder) / "headline.json").write_text(json.dumps({"text": text}), encoding="utf-8")
-    display(Markdown(f"**Headline figure:** {text}"))
+def row(nats: float, symbol: str) -> dict[str, str]:
+    """Return a row of a table: nats, bits and perplexity of a `symbol`, such as "character" or "word"."""
+    return {
+        f"nats per {symbol}": f"{nats:.3f}",
+        f"bits per {symbol}": f"{bits(nats):.3f}",
+        "perplexity": f"{perplexity(nats):,.1f}",
+    }

@@ -1,11 +1,14 @@
 """Budgets for a run (smoke, quick, full), the minutes they take, and the folder that its results go to."""
 
+import json
 import os
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+
+from IPython.display import Markdown, display
 
 from helpers import graphics
 from helpers.errors import UserError
@@ -155,3 +158,9 @@ def _writable(folder: Path) -> Path:
 @cache
 def _passing_folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="generative-")
+
+
+def headline(folder: Path, text: str) -> None:
+    """Show a notebook's one most telling figure, and write it to `headline.json` for the table of all notebooks."""
+    (Path(folder) / "headline.json").write_text(json.dumps({"text": text}), encoding="utf-8")
+    display(Markdown(f"**Headline figure:** {text}"))

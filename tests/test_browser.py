@@ -42,7 +42,7 @@ from pathlib import Path
 import numpy as np
 from helpers.face_explorer import FaceExplorer
 from helpers.picture_explorer import PictureExplorer
-from helpers.widgets import sliders""",
+from helpers.explorers import sliders""",
     """def decode(z):
     return np.broadcast_to(0.5 + z[:, :1, None, None] / 20, (len(z), 8, 8, 3)).astype(np.float32)
 FaceExplorer(decode, None, np.zeros((3, 2)), {"Smiling": np.ones(2)}, height=64).view""",

@@ -12,8 +12,9 @@ from scipy.ndimage import zoom
 
 from bench import first_edition
 from bench.dream import recipe_dream, similarity
-from helpers import backbones, images, metrics, pictures
+from helpers import backbones, images, pictures
 from helpers.errors import UserError
+from helpers.picture_metrics import share_by_size
 from tools.lift import lift
 
 PROSE = Prose("02_deep_dream")
@@ -290,15 +291,15 @@ def test_shares_by_size_find_the_size():
     rows, columns = np.mgrid[:64, :64]
     fine = np.repeat(((rows + columns) % 2 - 0.5)[..., None], 3, axis=-1)
     coarse = images.resize(np.random.default_rng(0).normal(size=(4, 4, 3)), 64, 64)
-    assert metrics.share_by_size(fine)[0] > 0.9 and metrics.share_by_size(coarse)[:2].sum() < 0.05
-    assert metrics.share_by_size(fine).sum() == pytest.approx(1) and len(metrics.share_by_size(fine, 2)) == 3
-    assert not metrics.share_by_size(np.zeros((8, 8, 3))).any()
+    assert share_by_size(fine)[0] > 0.9 and share_by_size(coarse)[:2].sum() < 0.05
+    assert share_by_size(fine).sum() == pytest.approx(1) and len(share_by_size(fine, 2)) == 3
+    assert not share_by_size(np.zeros((8, 8, 3))).any()
 
 
 def test_octaves_put_the_dream_into_coarser_bands(gradient):
     photograph = pictures.load_picture("china", 150).pixels
     shares = [
-        metrics.share_by_size(nb.dream(gradient, photograph, octaves=n, steps=12 // n, **CLIMB).picture - photograph)
+        share_by_size(nb.dream(gradient, photograph, octaves=n, steps=12 // n, **CLIMB).picture - photograph)
         for n in (1, 3)
     ]
     assert shares[1][2:].sum() > shares[0][2:].sum()

@@ -18,8 +18,8 @@ from tools.lift import lift
 PROSE = Prose("04_variational_autoencoder")
 LIFTED = (
     *("framed", "as_floats", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution"),
-    *("cross_entropy", "root_mean_squared_error", "logit", "make_decode", "embed", "share_far", "nearest_distance"),
-    *("shares_of", "draw_from_box", "steps_between", "log_evidence", "error_table"),
+    *("cross_entropy", "root_mean_squared_error", "logit", "make_decode", "embed", "share_far"),
+    *("shares_of", "quantile_grid", "draw_from_box", "steps_between", "log_evidence", "error_table"),
     *(
         "Sampling",
         "first_edition",
@@ -207,7 +207,7 @@ def test_what_is_far_from_any_picture_is_counted(nb, pictures):
     known, noise = pictures[:100], random.random((50, 32, 32, 1))
     mixed = np.concatenate([noise, nb.as_floats(pictures[:50])])
     assert nb.share_far(mixed, known, 0.1) == 0.5
-    np.testing.assert_allclose(nb.nearest_distance(nb.as_floats(known[:3]), known), 0, atol=1e-6)
+    assert nb.share_far(nb.as_floats(known), known, 0.0) == 0
 
 
 def test_shares_of_places_go_to_the_nearest_dots_kind(nb):
@@ -230,6 +230,12 @@ def test_steps_between_neighbours_of_a_grid(nb):
     grid[0, 1], grid[1, 1] = 0.3, 0.5
     found = nb.steps_between(grid.reshape(4, 4, 4, 1), 2)
     np.testing.assert_allclose(sorted(found), [0, 0.2, 0.3, 0.5])
+
+
+def test_neighbours_of_a_quantile_grid_have_equal_shares_of_the_prior(nb):
+    shares = norm.cdf(nb.quantile_grid(7, margin=0.05)).reshape(7, 7, 2)
+    np.testing.assert_allclose(np.diff(shares[..., 0], axis=1), 0.9 / 6, atol=1e-9)
+    np.testing.assert_allclose(np.diff(shares[..., 1], axis=0), -0.9 / 6, atol=1e-9)  # downwards in y
 
 
 def test_log_evidence_is_that_of_a_decoder_that_looks_at_no_latent_and_of_one_that_does(nb):
@@ -255,7 +261,7 @@ def test_the_circle_keeps_the_length_that_a_line_loses():
     dimensions, length = PROSE.said(r"\\sqrt\{(\d+)\} \\approx (\d+)\$")
     start, end = latents.fixed_noise(2, int(dimensions), 1)
     assert abs(np.linalg.norm(start) - length) < 1.5
-    middle, turned = (path(start, end, 3)[1] for path in (latents.linear_path, latents.spherical_path))
+    middle, turned = (latents.interpolate(start, end, [0.5], spherical) for spherical in (False, True))
     assert np.linalg.norm(middle) < 0.8 * length
     assert np.linalg.norm(turned) > 0.9 * length
 

@@ -5,7 +5,6 @@ import pytest
 
 from helpers import backbones, images
 from helpers.descent import Descent
-from helpers.descent_views import chart, loss_table, strip
 from helpers.errors import UserError
 
 START = np.full((8, 10, 3), 0.5, np.float32)
@@ -95,17 +94,6 @@ def test_a_record_has_all_of_it_as_arrays_and_stages_of_one_size():
     assert record["stages"].shape == (2, 16, 20, 3) and record["stage_numbers"].tolist() == [1, 2]
     assert record["stages"][1].max() == 51 and not record["is_complete"] and len(record["seconds"]) == 2
     np.testing.assert_array_equal(record["picture"], descent.picture)
-
-
-def test_what_is_shown_has_a_text_for_those_who_cannot_see_it():
-    shown = strip({"first": START, "second": START}, "Two greys")
-    assert shown.alt == "Two greys. 2 pictures: first, second" and shown.data.startswith(b"\x89PNG")
-    assert "Lines: a" in chart({"a": ([1, 2], [3, 4])}, "x", "y", "Rises").alt
-
-
-def test_the_table_has_a_row_a_picture():
-    lines = loss_table({"a": {"style": 0.5, "total": 1}, "b": {"style": 2, "total": 3}}, "picture").data.splitlines()
-    assert lines == ["| picture | style | total |", "|---|--:|--:|", "| a | 0.5 | 1 |", "| b | 2 | 3 |"]
 
 
 def test_shuffled_squares_are_the_same_squares_elsewhere():

@@ -1,13 +1,11 @@
 """Held-out figures against hand-worked ones."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 
 from helpers import metrics
-from helpers.errors import UserError
 
 
 def test_nats_by_hand():
@@ -54,25 +52,9 @@ def test_unigram_by_hand():
     assert metrics.unigram_nats(np.array([], int), held_out, symbols=3) == pytest.approx(math.log(3))
 
 
-def test_table_has_a_row_for_each_model():
-    lines = metrics.table([("uniform", math.log(1024)), ("ours", math.log(2))], "word").data.splitlines()
-    assert lines[0].split(" | ")[1:3] == ["nats per word", "bits per word"]
-    assert lines[2:] == ["| uniform | 6.931 | 10.000 | 1,024.0 |", "| ours | 0.693 | 1.000 | 2.0 |"]
-
-
-def test_headline_is_written_for_the_table_of_all_notebooks(tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr(metrics, "display", shown.append)
-    metrics.headline(tmp_path, "held out: 1.30 nats – “good”")
-    written = json.loads((tmp_path / "headline.json").read_text(encoding="utf-8"))
-    assert written == {"text": "held out: 1.30 nats – “good”"}
-    assert "1.30 nats" in shown[0].data
-
-
-@pytest.mark.parametrize("text", ["", " \n"])
-def test_an_empty_headline_is_refused_and_the_old_one_stays(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(metrics, "display", lambda _: None)
-    metrics.headline(tmp_path, "first")
-    with pytest.raises(UserError, match="needs a text"):
-        metrics.headline(tmp_path, text)
-    assert "first" in (tmp_path / "headline.json").read_text()
+def test_a_row_has_nats_bits_and_perplexity():
+    assert metrics.row(math.log(1024), "word") == {
+        "nats per word": "6.931",
+        "bits per word": "10.000",
+        "perplexity": "1,024.0",
+    }

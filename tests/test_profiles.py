@@ -1,5 +1,6 @@
 """Budgets, minutes and the results folder: names and rows are checked, NB_PROFILE and NB_OUTPUT_DIR are honoured."""
 
+import json
 import sys
 from types import SimpleNamespace
 
@@ -172,3 +173,11 @@ def test_a_folder_that_cannot_be_written_to_is_found_out_at_once(monkeypatch, tm
 
 def test_only_the_message_of_a_user_error_is_shown():
     assert UserError("do this")._render_traceback_() == ["UserError: do this"]
+
+
+def test_headline_is_written_for_the_table_of_all_notebooks(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(profiles, "display", shown.append)
+    profiles.headline(tmp_path, "held out: 1.30 nats – “good”")
+    written = json.loads((tmp_path / "headline.json").read_text(encoding="utf-8"))
+    assert written == {"text": "held out: 1.30 nats – “good”"} and "1.30 nats" in shown[0].data

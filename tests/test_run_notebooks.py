@@ -149,12 +149,12 @@ def test_page_folds_what_the_notebook_folds(write_notebook, run, tmp_path):
 
 @pytest.mark.parametrize("kind", ["gif", "png"])
 def test_page_shows_pictures_with_their_text(write_notebook, run, tmp_path, kind):
-    code = """from helpers import plotting
+    code = """from helpers import plots
 import numpy as np
 pictures = [np.zeros((8, 8, 3)), np.ones((8, 8, 3))]
 """
-    show = 'plotting.animation(pictures, 0.1, "Night & day")'
-    code += show if kind == "gif" else 'plotting.show_pictures({"night": pictures[0]}, "", "Night & day")'
+    show = 'plots.animation(pictures, 0.1, "Night & day")'
+    code += show if kind == "gif" else 'plots.picture_table({"night": pictures[0]}, "", "Night & day")'
     write_notebook("01_moving", code)
     assert run() == 0
     page = (tmp_path / "build" / "01_moving.html").read_text(encoding="utf-8")

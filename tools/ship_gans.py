@@ -22,8 +22,7 @@ import numpy as np
 
 from helpers import celeba, latents, pretrained
 from helpers.errors import UserError
-from helpers.kid import kernel_inception_distance
-from helpers.picture_features import feature_model, picture_features
+from helpers.picture_metrics import feature_model, kernel_inception_distance, picture_features
 from helpers.pretrained import assign
 from tools.lift import lift
 from tools.ship_weights import newest
@@ -54,7 +53,7 @@ def facts(name: str, gan: keras.Model, history: list[dict], faces: celeba.Faces,
     """Return what the card says."""
     net = feature_model()
     fakes = notebook.paint(gan, latents.fixed_noise(len(faces.test_images), LATENT, SEED))
-    held_out, ours = (picture_features(net, pictures).values for pictures in (faces.test_images, fakes))
+    held_out, ours = (picture_features(net, pictures) for pictures in (faces.test_images, fakes))
     distance = kernel_inception_distance(held_out, ours, subset_size=min(SUBSET, len(ours) // 2))
     minutes = history[-1]["seconds"] / 60
     return {
