@@ -98,6 +98,7 @@ def settings_digest(*parts: object) -> str:
 
 def _told(part: object) -> object:
     """Return what tells a part from others, in JSON's types."""
+    part = getattr(part, "python_function", part)  # what tf.function was given
     if isinstance(part, _PLAIN):
         return part
     if isinstance(part, Mapping):
