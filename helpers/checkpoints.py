@@ -98,6 +98,7 @@ def settings_digest(*parts: object) -> str:
 
 def _told(part: object) -> object:
     """Return what tells a part from others, in JSON's types."""
+    part = getattr(part, "python_function", part)  # what tf.function was given
     if isinstance(part, _PLAIN):
         return part
     if isinstance(part, Mapping):
@@ -113,7 +114,7 @@ def _told(part: object) -> object:
         return [_told(part.func), _told(part.args), _told(part.keywords)]
     if inspect.isroutine(part):
         return _source(part)
-    if hasattr(part, "get_config"):  # an optimiser, a loss
+    if hasattr(part, "get_config") and not isinstance(part, type):  # an optimiser, a loss
         return [_told_of_class(type(part)), _told(_unnumbered(part.get_config()))]
     plain = {name: value for name, value in getattr(part, "__dict__", {}).items() if isinstance(value, _PLAIN)}
     return [_told_of_class(type(part)), {} if isinstance(part, type) else plain]
@@ -127,7 +128,7 @@ def _told_of_layer(layer: keras.layers.Layer) -> list:
     held = {name: getattr(layer, name, None) for name in {**names, **config}}
     own = {name: value for name, value in held.items() if inspect.isroutine(value) or name in names}
     own = {name: value for name, value in own.items() if not isinstance(value, keras.layers.Layer) and name != "name"}
-    weights = [[weight.name, list(weight.shape)] for weight in layer.weights]
+    weights = [list(weight.shape) for weight in layer.weights]
     return [_told_of_class(type(layer)), weights, _told({**config, **own})]
 
 

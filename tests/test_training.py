@@ -175,7 +175,7 @@ def test_two_devices_train_one_model_as_one_does(tmp_path):
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (np.array(line.split(), float) for line in done.stdout.splitlines() if line[0].isdigit())
-    assert len(one) == 3 and one[-1] < one[0] and one == pytest.approx(two, rel=1e-4)
+    assert len(one) == 3 and one == pytest.approx(two, rel=1e-4)
 
 
 def print_losses_of_one_and_two_devices(folder):
