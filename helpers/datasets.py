@@ -31,8 +31,8 @@ class Corpus:
 class Reviews:
     """Film reviews as raw strings; the real ones have HTML line breaks (`<br />`) in them.
 
-    `entropy` is that of the grammar which stand-in reviews were drawn from, in nats a word after the first: no model can
-    do better on fresh ones. None for real reviews.
+    `entropy` is that of the grammar which stand-in reviews were drawn from, in nats a word after the first: no model
+    can do better on fresh ones. None for real reviews.
     """
 
     train: list[str]

@@ -65,8 +65,8 @@ def load(name: str, height: int | None = None) -> Picture:
     "tubingen" photographs: a local copy is looked for in the data folders and in their folder pictures/, under that
     name (or with style_ or content_ before it) and .jpg, .jpeg or .png after it. "starry_night", "coast" and
     "san_francisco" (also found as sf.jpg) are downloaded where there is none. "china" and "flower" come with
-    scikit-learn, "painting", "embers" and "mosaic" are painted by this project; these five are always there, and stand in
-    for the others.
+    scikit-learn, "painting", "embers" and "mosaic" are painted by this project; these five are always there, and
+    stand in for the others.
 
     Args:
         name: one of `NAMES`.

@@ -19,8 +19,8 @@ import tensorflow as tf
 from helpers import devices, images, text
 from helpers.batches import PictureBatches, in_order
 from helpers.checkpoints import Checkpoints, values_of
-from helpers.drawn_faces import draw_faces
 from tools.lift import code_of, lift
+from tools.standins.faces import draw_faces
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TEXTS, VAES, GANS = (next(NOTEBOOKS.glob(f"{number}_*.ipynb")) for number in ("01", "04", "05"))

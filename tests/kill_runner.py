@@ -18,15 +18,15 @@ import keras
 import numpy as np
 
 import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it turns off
-from helpers import backbones, gan_monitor, images, latents, painting, text
+from helpers import backbones, gan_monitor, images, latents, standins, text
 from helpers.batches import PictureBatches
 from helpers.checkpoints import Checkpoints, values_of
 from helpers.descent import Descent
-from helpers.drawn_faces import draw_faces
 from helpers.progress_line import StepWatch
 from helpers.resuming import Rounds, Saved
 from helpers.training import Training
 from tools.lift import lift
+from tools.standins.faces import draw_faces
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 EPOCHS = 4
@@ -115,7 +115,7 @@ def dream(folder: Path) -> list[np.ndarray]:
     nb = lift(NOTEBOOKS / "02_deep_dream.ipynb", *names, Rounds=partial(Rounds, seconds=0))
     gradient = nb.compile_gradient(backbones.load("feature_net"), nb.mixture({"block2_conv1": 1.0}))
     climb = {"octaves": 2, "factor": 1.1, "steps": 6, "step": 0.01, "normalise": nb.mean_absolute, "jitter": 9}
-    made = nb.dream(gradient, painting.paint("embers", 84, 90), keep=folder, **climb)
+    made = nb.dream(gradient, images.resize(standins.painting("embers"), 84, 90), keep=folder, **climb)
     stages = [picture for stage in made.stages for picture in stage.values()]
     return [made.picture, np.array(made.values), *stages]
 
@@ -128,7 +128,7 @@ def style() -> tuple:
     network, layers = backbones.load("feature_net"), ("block2_conv1", ("block1_conv1", "block1_conv2"))
     features, preprocess = backbones.features(network, [layers[0], *layers[1]]), network.preprocessing.preprocess
     objective, measure = nb.make_objective(features, preprocess), partial(nb.measure_targets, features, preprocess)
-    pictures = [images.fit(painting.paint(name, 48, 64), 24) for name in ("embers", "swirls")]
+    pictures = [images.fit(standins.painting(name), 24) for name in ("embers", "swirls")]
     return nb, objective, partial(measure, layers), *pictures
 
 

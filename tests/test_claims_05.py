@@ -13,8 +13,8 @@ from trainings import all_equal, number_gan
 
 from helpers import latents, pretrained
 from helpers.checkpoints import values_of
-from helpers.drawn_faces import draw_faces
 from tools.lift import lift
+from tools.standins.faces import draw_faces
 
 PROSE = Prose("05_dcgan")
 LIFTED = (

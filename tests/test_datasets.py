@@ -88,7 +88,7 @@ def test_imdb_reads_the_reviews_and_nothing_else(own_data, packing, capsys):
     assert len(reviews.train) == len(reviews.test) == 2 * EACH
     assert all(review.startswith("test") for review in reviews.test)
     assert reviews.is_real
-    assert reviews.grammar is None
+    assert reviews.entropy is None
     assert capsys.readouterr().out == reviews.source + "\n"
 
 
@@ -146,7 +146,7 @@ def test_imdb_standin_has_the_sizes_asked_for(monkeypatch):
     assert (len(reviews.train), len(reviews.test)) == (30, 10)
     assert not set(reviews.train) & set(reviews.test)
     assert not reviews.is_real
-    assert reviews.grammar.nats_per_word() > 0
+    assert reviews.entropy > 0
     assert reviews.source == sources.standin_line(
         "imdb", "30 training and 10 test reviews drawn from a small grammar", "NB_DATA=standin asks for it"
     )
@@ -169,7 +169,7 @@ def test_imdb_from_where_it_can_be_had():
     reviews = datasets.load_imdb(train_limit=1_000, test_limit=100)
     assert (len(reviews.train), len(reviews.test)) == (1_000, 100)
     assert all(review.strip() for review in reviews.train)
-    assert reviews.is_real == (reviews.grammar is None)
+    assert reviews.is_real == (reviews.entropy is None)
     if (Path(REAL_FOLDER or "none") / "aclImdb_v1.tar.gz").exists():
         assert reviews.is_real
         assert any("<br />" in review for review in reviews.train)

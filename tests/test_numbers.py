@@ -17,10 +17,10 @@ from kill_runner import NOTEBOOKS
 from helpers import images, precision, text
 from helpers.batches import PictureBatches
 from helpers.checkpoints import Checkpoints, values_of
-from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
 from helpers.training import Training
 from tools.lift import lift
+from tools.standins.faces import draw_faces
 
 EPOCHS, STEPS = 2, 3
 IDS = np.random.default_rng(0).integers(0, 6, 400).astype(np.int32)

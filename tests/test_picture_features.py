@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from helpers import backbones, celeba, images, picture_features, progress_line, sources
-from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
 from helpers.kid import kernel_inception_distance
 from helpers.picture_features import feature_model
+from tools.standins.faces import draw_faces
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
 

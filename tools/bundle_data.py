@@ -139,7 +139,7 @@ pip installs from wheels/ only and asks no package index. The build of TensorFlo
 wheels/ is under the licence that it carries in itself.
 
 A notebook whose data are not here tries to download them, finds out in seconds that it cannot, and uses a stand-in
-that it makes on the spot. With NB_OFFLINE=1 in the environment it does not try.
+from data/standins/. With NB_OFFLINE=1 in the environment it does not try.
 
 In data/pretrained/: weights trained by this project, each with a card (.json) that says what data they were trained on.
 Those of faces and of ImageNet pictures are for non-commercial research and teaching only.
