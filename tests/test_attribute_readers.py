@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from helpers.attribute_readers import AttributeReaders
-from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
+from tools.standins.faces import draw_faces
 
 
 @pytest.fixture(scope="module")

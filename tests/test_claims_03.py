@@ -9,7 +9,7 @@ import tensorflow as tf
 from claims import Prose
 
 from bench.style import recipe_objective
-from helpers import backbones, images, painting
+from helpers import backbones, images, standins
 from helpers.descent import Descent
 from helpers.errors import UserError
 from tools.lift import lift
@@ -31,12 +31,12 @@ def network():
 
 @pytest.fixture(scope="module")
 def content():
-    return images.fit(painting.paint("embers", 64, 96), 40)
+    return images.fit(images.resize(standins.painting("embers"), 64, 96), 40)
 
 
 @pytest.fixture(scope="module")
 def style():
-    return images.fit(painting.paint("swirls", 64, 96), 48)
+    return images.fit(images.resize(standins.painting("swirls"), 64, 96), 48)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_kept_colours_have_the_results_brightness_and_the_contents_colours(conte
 
 def test_a_mixture_begins_and_ends_with_its_styles(see, content, style):
     measure = see[0]
-    other = painting.paint("mosaic", 64, 96)
+    other = images.resize(standins.painting("mosaic"), 64, 96)
     first, second = measure(content, style), measure(content, images.fit(other, len(style)))
     for share, whole in ((0.0, first), (1.0, second)):
         mixed = nb.measure_mixture(measure, other, share, content, style)

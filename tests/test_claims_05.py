@@ -12,9 +12,9 @@ from scipy.special import expit, log_expit
 from trainings import all_equal, number_gan
 
 from helpers import latents, pretrained
-from helpers.drawn_faces import draw_faces
 from helpers.pretrained import values_of
 from tools.lift import lift
+from tools.standins.faces import draw_faces
 
 PROSE = Prose("05_dcgan")
 LIFTED = (

@@ -53,7 +53,7 @@ def test_imdb_reads_the_reviews_and_nothing_else(imdb, packing, capsys):
     assert set(reviews.train) == expected
     assert len(reviews.train) == len(reviews.test) == 2 * EACH
     assert all(review.startswith("test") for review in reviews.test)
-    assert reviews.is_real and reviews.grammar is None
+    assert reviews.is_real and reviews.entropy is None
     assert capsys.readouterr().out == reviews.source + "\n"
 
 
@@ -94,6 +94,7 @@ def test_imdb_standin_has_the_sizes_asked_for(monkeypatch):
     assert (len(reviews.train), len(reviews.test)) == (30, 10)
     assert not set(reviews.train) & set(reviews.test)
     assert not reviews.is_real and reviews.source.startswith("Stand-in: 30 training and 10 test reviews")
+    assert reviews.entropy > 0
 
 
 def test_nietzsche_from_where_it_can_be_had(capsys):
@@ -109,6 +110,7 @@ def test_imdb_from_where_it_can_be_had():
     reviews = datasets.load_imdb(train_limit=1_000, test_limit=100)
     assert (len(reviews.train), len(reviews.test)) == (1_000, 100)
     assert all(review.strip() for review in reviews.train)
+    assert reviews.is_real == (reviews.entropy is None)
     if (Path(REAL_FOLDER or "none") / "aclImdb_v1.tar.gz").exists():
         assert reviews.is_real and any("<br />" in review for review in reviews.train)
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from helpers import backbones, images
 from helpers import picture_metrics as pm
-from helpers.drawn_faces import draw_faces
 from helpers.errors import UserError
+from tools.standins.faces import draw_faces
 
 
 def rows(count=200, width=8, seed=0, shift=0.0):

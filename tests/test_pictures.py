@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import painting, pictures, sources
+from helpers import pictures, sources, standins
 from helpers.errors import UserError
 from helpers.images import fit
 
@@ -46,11 +46,6 @@ def online(own_data, server, monkeypatch):
     Image.new("RGB", (80, 60), (200, 100, 50)).save(buffer, "JPEG")
     server.answer, server.length = buffer.getvalue(), len(buffer.getvalue())
     return server
-
-
-@pytest.fixture(scope="module")
-def painted() -> dict[str, np.ndarray]:
-    return {style: painting.paint(style) for style in painting.STYLES}
 
 
 def is_picture(pixels: np.ndarray) -> bool:
@@ -113,7 +108,7 @@ def test_standin_mode_ignores_a_local_copy(own_data, monkeypatch):
 
 def test_standin_is_told_with_the_way_to_the_real_one(own_data):
     style, content = pictures.load_picture("the_scream"), pictures.load_picture("golden_gate")
-    assert np.array_equal(style.pixels, painting.paint("embers"))
+    assert np.array_equal(style.pixels, standins.painting("embers"))
     assert np.array_equal(content.pixels, pictures.load_picture("china").pixels)
     for picture in (style, content):
         assert picture.source.startswith("Stand-in: ")
@@ -224,34 +219,3 @@ def test_photographs_are_scikit_learns():
     assert china.shape == flower.shape == (427, 640, 3)
     assert (china[0, 0] * 255).tolist() == pytest.approx([174, 201, 231])
     assert pictures.load_picture("china", 213).pixels == pytest.approx(fit(china, 213))
-
-
-@pytest.mark.parametrize("style", painting.STYLES)
-def test_painting_is_the_same_for_the_same_seed(painted, style):
-    assert is_picture(painted[style])
-    assert painted[style].shape == (480, 640, 3)
-    assert np.array_equal(painting.paint(style), painted[style])
-    assert not np.array_equal(painting.paint(style, 60, 80, seed=2), painting.paint(style, 60, 80))
-
-
-@pytest.mark.parametrize("style", painting.STYLES)
-@pytest.mark.parametrize("size", [(32, 32), (40, 300), (300, 40)])
-def test_painting_has_the_size_asked_for(style, size):
-    assert painting.paint(style, *size).shape == (*size, 3)
-
-
-def test_paintings_have_strokes_everywhere_and_light_and_dark(painted):
-    for pixels in painted.values():
-        grey = pixels.mean(axis=-1)
-        steps = np.abs(np.diff(grey, axis=1))[:, :639]
-        blocks = steps[:, :624].reshape(12, 40, 13, 48).mean(axis=(1, 3))
-        assert blocks.min() > 0.006  # no part is flat
-        assert np.percentile(grey, 95) - np.percentile(grey, 5) > 0.3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"), [(("cubism",), "Known: swirls, embers, mosaic"), (("swirls", 31, 99), "32x32")]
-)
-def test_painting_that_cannot_be(arguments, says):
-    with pytest.raises(UserError, match=says):
-        painting.paint(*arguments)

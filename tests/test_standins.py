@@ -1,12 +1,18 @@
-"""The stand-ins: prose that reads as prose, and a grammar whose probabilities and entropy are exact."""
-
-import re
+"""The stand-ins: what is loaded is what tools/standins draws, and labels, attributes and entropy are true of it."""
 
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeClassifier
 
-from helpers.grammar import ReviewGrammar
-from helpers.standins import python_prose
+from helpers import image_datasets, standins
+from helpers.errors import UserError
+from tools.standins import COUNTS, PARTS, STYLES, draw_part, paint, write_set
+from tools.standins.faces import draw_from
+from tools.standins.factors import ATTRIBUTES, FaceFactors
+from tools.standins.garments import GARMENTS
+from tools.standins.grammar import ReviewGrammar
+
+LOADERS = {"digits": standins.digits, "garments": standins.garments, "faces": standins.faces}
 
 
 @pytest.fixture(scope="module")
@@ -14,126 +20,134 @@ def grammar():
     return ReviewGrammar()
 
 
-@pytest.fixture(scope="module")
-def reviews(grammar):
-    return grammar.sample(1_000, seed=3)
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder that the stand-ins are read from, with nothing in it."""
+    monkeypatch.setattr(standins, "FOLDER", tmp_path)
+    standins._set.cache_clear()
+    yield tmp_path
+    standins._set.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def states(grammar):
-    """All states that can be reached, in the order in which they are found."""
-    found, waiting = {grammar.start}, [grammar.start]
-    while waiting:
-        for _, after in grammar.next_words(waiting.pop()).values():
-            if after and after not in found:
-                found.add(after)
-                waiting.append(after)
-    return found
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", LOADERS)
+def test_drawn_again_they_are_those_that_ship(name, part):
+    """SciPy and Pillow may round another way in another version, but nothing more."""
+    pictures, table, names = draw_part(name, part, 12)
+    shipped = LOADERS[name](part, 12)
+    assert shipped[0].dtype == np.uint8
+    assert np.abs(shipped[0].astype(int) - pictures).max() <= 2
+    assert shipped[2:] == ((names,) if name == "faces" else ())
+    np.testing.assert_array_equal(shipped[1] > 0 if name == "faces" else shipped[1][:, None], table)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_painting_is_the_one_that_ships(style):
+    shipped = standins.painting(style)
+    assert shipped.dtype == np.float32 and shipped.shape == (480, 640, 3)
+    assert np.abs(shipped * 255 - paint(style)).mean() < 1
+
+
+@pytest.mark.parametrize(("name", "load"), LOADERS.items())
+def test_all_are_given_where_more_are_asked_for_and_none_is_in_both_parts(name, load):
+    train, test = load("train", 10**6), load("test")
+    assert (len(train[0]), len(test[0])) == COUNTS[name] == (len(train[1]), len(test[1]))
+    assert not {picture.tobytes() for picture in train[0]} & {picture.tobytes() for picture in test[0]}
+    train[0][:], train[1][:] = 0, 0  # the reader's own: nobody else's change with them
+    assert load("train", 5)[0].any() and load("train", 20)[1].any()
+
+
+@pytest.mark.parametrize("name", ["digits", "garments"])
+def test_labels_are_those_of_the_pictures(name):
+    """By a linear model, on pictures that it has not seen."""
+    (images, labels), (others, truth) = LOADERS[name]("train", 2_000), LOADERS[name]("test", 500)
+    model = RidgeClassifier(alpha=30).fit(images.reshape(len(images), -1) / 255, labels)
+    assert 0.8 < model.score(others.reshape(len(others), -1) / 255, truth) < 1
+    assert image_datasets.GARMENTS == GARMENTS
+
+
+def test_attributes_are_those_of_the_faces():
+    (images, table, names), (others, truth, _) = standins.faces("train", 1_500, 32), standins.faces("test", size=32)
+    assert images.shape == (1_500, 32, 32, 3) and table.dtype == np.int8 and set(np.unique(table)) == {-1, 1}
+    assert names == list(ATTRIBUTES) and ((table > 0).mean(axis=0) > 0.1).all()
+    for name in ("Pale_Skin", "Wearing_Hat", "Black_Hair", "Eyeglasses", "Mouth_Slightly_Open"):
+        target, held_out = table[:, names.index(name)], truth[:, names.index(name)]
+        model = RidgeClassifier(alpha=10.0).fit(images.reshape(len(images), -1) / 255, target)
+        assert model.score(others.reshape(len(others), -1) / 255, held_out) > (held_out == -1).mean() + 0.08, name
+
+
+@pytest.mark.parametrize(
+    ("factor", "value", "rows"),
+    [("bangs", 0.9, (5, 32)), ("eyeglasses", 0.8, (19, 37)), ("smile", 0.9, (25, 54)), ("hat", 0.7, (0, 29))],
+)
+def test_a_factor_is_seen_where_it_should_be_and_nowhere_else(factor, value, rows):
+    plain, changed = (
+        FaceFactors(**{name: np.array([number]) for name, number in {**vars(FaceFactors()), **change}.items()})
+        for change in ({factor: 0.05 if factor == "smile" else 0.0}, {factor: value})
+    )
+    seen = (draw_from(plain) != draw_from(changed))[0].any(axis=(1, 2)).nonzero()[0]
+    assert rows[0] <= seen.min() < seen.max() < rows[1]
 
 
 def test_prose_is_long_plain_and_new_throughout():
-    text = python_prose()
-    assert 150_000 < len(text) < 400_000
-    assert text.isascii()
-    assert text == python_prose()
+    text = standins.prose()
     paragraphs = text.strip().split("\n\n")
+    assert 150_000 < len(text) < 400_000 and text.isascii()
     assert len(set(paragraphs)) == len(paragraphs)
     assert sum(character.isalpha() or character.isspace() for character in text) > 0.9 * len(text)
-    assert not re.search(r"::=|>>>|\+--|\*\*\*|===", text)
 
 
-def test_probabilities_sum_to_one_in_every_state(grammar, states):
-    sums = [sum(probability for probability, _ in grammar.next_words(state).values()) for state in states]
-    np.testing.assert_allclose(sums, 1, atol=1e-12)
-    assert len(states) > 10_000
+def test_reviews_are_those_of_the_grammar_and_have_its_entropy(grammar):
+    train, test, nats = standins.reviews()
+    assert (len(train), len(test)) == COUNTS["reviews"] and not set(train) & set(test)
+    assert [train[:5], test[:5]] == [grammar.sample(5, PARTS[part]) for part in PARTS]
+    surprises, counts = np.transpose([surprise(grammar, review) for review in test])
+    assert nats == pytest.approx(grammar.nats_per_word(), rel=1e-9)
+    spread = (surprises - nats * counts).std() / counts.mean() / np.sqrt(len(test))
+    assert abs(surprises.sum() / counts.sum() - nats) < 4 * spread
+    assert {len(review.split()) for review in train} <= set(range(30, 101))
 
 
-def test_every_review_has_30_to_100_words(grammar, states):
-    longest, shortest = {None: 0}, {None: 0}
-
-    def measure(state):
-        if state not in longest:
-            after = [measure(target) for _, target in grammar.next_words(state).values()]
-            longest[state] = 1 + max(most for most, _ in after)
-            shortest[state] = 1 + min(least for _, least in after)
-        return longest[state], shortest[state]
-
-    most, least = measure(grammar.start)
-    assert 30 <= least < most <= 100
+def surprise(grammar: ReviewGrammar, review: str) -> tuple[float, int]:
+    """Return a review's nats and its words, the first of them not counted."""
+    state, nats = grammar.start, []
+    for word in review.lower().replace(".", "").split():
+        probability, state = grammar.next_words(state)[word]
+        nats.append(-np.log(probability))
+    assert state is None
+    return sum(nats[1:]), len(nats) - 1
 
 
-def test_vocabulary_is_small(grammar, states):
-    words = {word for state in states for word in grammar.next_words(state)}
-    assert 200 <= len(words) <= 400
-    assert all(re.fullmatch("[a-z]+", word) for word in words)
+def test_what_can_follow_a_word_is_certain_to_follow(grammar):
+    found, waiting = {grammar.start}, [grammar.start]
+    while waiting:
+        steps = grammar.next_words(waiting.pop()).values()
+        assert sum(probability for probability, _ in steps) == pytest.approx(1, abs=1e-12)
+        fresh = {after for _, after in steps if after} - found
+        found |= fresh
+        waiting += fresh
+    assert len(found) > 10_000
 
 
-def test_sampled_reviews_have_the_exact_entropy(grammar, reviews):
-    logs = [grammar.word_log_probabilities(review.split()) for review in reviews]
-    assert all(np.isfinite(log).all() for log in logs)
-    for given in (0, 1, 5):
-        losses = [-log[given:] for log in logs]
-        exact = grammar.nats_per_word(given)
-        # Standard error of a ratio of sums: total loss of a review against what its length lets expect.
-        residuals = np.array([loss.sum() - exact * len(loss) for loss in losses])
-        words = np.mean([len(loss) for loss in losses])
-        error = residuals.std() / np.sqrt(len(losses)) / words
-        assert error < 0.01
-        assert abs(residuals.mean() / words) < 4 * error
+@pytest.mark.parametrize(
+    "load", [standins.prose, standins.reviews, *(lambda load=load: load("train") for load in LOADERS.values())]
+)
+def test_what_is_missing_or_damaged_is_to_be_fetched_again(folder, load):
+    with pytest.raises(UserError, match="missing.*git checkout"):
+        load()
+    for name in ("prose.txt.gz", "reviews.json.gz", "digits.csv", "garments.csv", "faces.csv"):
+        (folder / name).write_bytes(b"<html>Sign in</html>")
+    with pytest.raises(UserError, match="damaged.*git checkout"):
+        load()
 
 
-def test_mean_length_is_exact(grammar, reviews):
-    lengths = np.array([len(review.split()) for review in reviews])
-    assert abs(lengths.mean() - grammar.expected_words()) < 4 * lengths.std() / np.sqrt(len(lengths))
-
-
-def test_entropy_of_the_first_words_worked_out_by_hand(grammar):
-    """The words not given are all words less the first, whose entropy is that of one distribution."""
-    first = np.array([probability for probability, _ in grammar.next_words(grammar.start).values()])
-    entropy, length = -np.sum(first * np.log(first)), grammar.expected_words()
-    left = grammar.nats_per_word() * length - entropy
-    assert grammar.nats_per_word(given=1) == pytest.approx(left / (length - 1), rel=1e-12)
-
-
-def test_case_and_punctuation_do_not_matter(grammar, reviews):
-    words = reviews[0].split()
-    bare = [word.lower().strip(".") for word in words]
-    assert "." in reviews[0]
-    np.testing.assert_array_equal(grammar.word_log_probabilities(words), grammar.word_log_probabilities(bare))
-
-
-def test_this_movie_opens_a_review(grammar):
-    assert np.isfinite(grammar.word_log_probabilities(["This", "movie"])).all()
-
-
-def test_impossible_word_and_all_after_it_have_no_probability(grammar):
-    logs = grammar.word_log_probabilities(["this", "movie", "movie", "is", "the", "best"])
-    assert np.isfinite(logs[:2]).all()
-    assert np.isneginf(logs[2:]).all()
-
-
-def test_words_after_the_end_have_no_probability(grammar, reviews):
-    logs = grammar.word_log_probabilities([*reviews[0].split(), "this"])
-    assert np.isfinite(logs[:-1]).all()
-    assert np.isneginf(logs[-1])
-
-
-def test_the_beginning_decides_words_near_the_end(grammar):
-    """The genre and the sentiment of the opening are taken up by the verdict, many words later."""
-    text = "i loved this western from the first minute to the last one day in a desert a cowboy fights some bandits "
-    text += "as the cowboy anna is very great the music is great and full of wit overall i give this"
-    words = text.split()
-    assert np.isneginf(grammar.word_log_probabilities([*words, "comedy"])[-1])
-    assert grammar.word_log_probabilities([*words, "western"])[-1] == 0
-    assert np.isneginf(grammar.word_log_probabilities([*words, "western", "two"])[-1])
-    assert np.isfinite(grammar.word_log_probabilities([*words, "western", "nine"])[-1])
-
-
-def test_no_a_before_a_vowel(reviews):
-    assert not re.search(r"\ba [aeiou]", " ".join(reviews), re.IGNORECASE)
-
-
-def test_samples_repeat_with_their_seed_only(grammar, reviews):
-    assert grammar.sample(20, seed=3) == reviews[:20]
-    assert grammar.sample(20, seed=4) != reviews[:20]
-    assert len(set(reviews)) > 990
+@pytest.mark.parametrize("content", [b"", b"<html>", "half"])
+def test_a_damaged_picture_is_said(folder, monkeypatch, content):
+    monkeypatch.setitem(COUNTS, "digits", (3, 2))
+    write_set(folder, "digits")
+    assert len(standins.digits("train")[0]) == 3 and len(standins.digits("test")[0]) == 2
+    path = folder / "digits.webp"
+    path.write_bytes(path.read_bytes()[:200] if content == "half" else content)
+    standins._set.cache_clear()
+    with pytest.raises(UserError, match="digits.webp is damaged"):
+        standins.digits("train")
