@@ -12,8 +12,9 @@ from explorer_tools import alert, find, from_browser, is_shown, pixels, upload
 from helpers.errors import UserError
 from helpers.explorers import enlarged
 from helpers.gan_explorer import GeneratorExplorer
-from helpers.images import load_picture, png_bytes
+from helpers.images import png_bytes
 from helpers.judge_explorer import JudgeExplorer, cropped_to
+from helpers.pictures import load_picture
 from helpers.latents import fixed_noise
 from helpers.verdicts import bar, place_among, verdict_chart
 
@@ -151,7 +152,7 @@ def test_the_middle_square_of_a_picture_of_ones_own_is_judged(explorer, judge, t
     find(explorer, "path").value = f' "{own_file(tmp_path)}" '
     find(explorer, "open").click()
     np.testing.assert_allclose(explorer.own, np.ones((4, 4, 1)) * [1, 0.8, 0.6], atol=1e-2)
-    np.testing.assert_array_equal(explorer.own, cropped_to(load_picture(own_file(tmp_path)), 4, 4))
+    np.testing.assert_array_equal(explorer.own, cropped_to(load_picture(own_file(tmp_path)).pixels, 4, 4))
     assert explorer.controls["source"].value == "own" and shows(explorer, explorer.own, judge)
     assert "framed like" in explorer.status.value
 
