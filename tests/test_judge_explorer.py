@@ -14,8 +14,8 @@ from helpers.explorers import enlarged
 from helpers.gan_explorer import GeneratorExplorer
 from helpers.images import png_bytes
 from helpers.judge_explorer import JudgeExplorer, cropped_to
-from helpers.pictures import load_picture
 from helpers.latents import fixed_noise
+from helpers.pictures import load_picture
 from helpers.verdicts import bar, place_among, verdict_chart
 
 DIMENSIONS = 3
