@@ -63,10 +63,13 @@ def zip_reader(path: Path, pattern: str, largest: int = LARGEST) -> Iterator[tup
 
     def read(name: str) -> bytes:
         with _whole(path), archive.open(name) as file:
-            size = archive.getinfo(name).file_size
-            content = file.read(size + 1) if size <= largest else b""  # at its end zipfile compares the checksum
-            if len(content) != size:
-                raise zipfile.BadZipFile(f"{name} is larger than {largest:,} bytes, or cut off")
+            member = archive.getinfo(name)
+            # Only these two ways of packing unpack no more than they are asked for.
+            if member.file_size > largest or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile(f"{name} is larger than {largest:,} bytes, or packed in an unusual way")
+            content = file.read(member.file_size + 1)  # at its end zipfile compares the checksum
+            if len(content) != member.file_size:
+                raise zipfile.BadZipFile(f"{name} is cut off")
             return content
 
     with archive:

@@ -5,7 +5,7 @@ The photographs show real people, and the attributes are what annotators thought
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
@@ -72,28 +72,6 @@ class Faces:
         return table[:, self.attribute_names.index(attribute)] > 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """A table of attributes: `values` is int8 `(n, A)`, 1 or -1; `rows` says which row a picture has."""
-
-    path: Path
-    columns: list[str]
-    rows: dict[str, int]
-    values: np.ndarray
-
-    def of(self, names: Sequence[str]) -> np.ndarray:
-        """Return the rows of pictures, which the table must have, in the order of their names: int8 `(n, A)`."""
-        return self.values[[self.rows[name] for name in names]]
-
-    def check_has(self, names: Sequence[str], pictures: Path) -> None:
-        """Raise a UserError unless there is a row for each of the names, those of all the pictures in `pictures`."""
-        if missing := [name for name in names if name not in self.rows]:
-            raise UserError(
-                f"{self.path} has no row for {len(missing):,} of the {len(names):,} pictures in {pictures}; "
-                f"{missing[0]} is the first. Get both from the same place."
-            )
-
-
 def load_faces(
     train_limit: int | None = None,
     test_limit: int | None = None,
@@ -137,11 +115,16 @@ def load_faces(
         return _standin_faces(train_limit, test_limit, size, lookup.note)
     pictures = lookup.paths[0]
     tables = [pictures.parent / name for name in (TABLE, KAGGLE_TABLE)]
-    table = _read_table(next((path for path in tables if path.exists()), tables[0]))
+    table = next((path for path in tables if path.exists()), tables[0])
+    columns, rows = _read_table(table)
     if (pictures / PICTURES).is_dir():
         pictures = pictures / PICTURES
     with _folder_reader(pictures) if pictures.is_dir() else _archive_reader(pictures) as (names, read):
-        table.check_has(names, pictures)
+        if missing := [name for name in names if name not in rows]:
+            raise UserError(
+                f"{table} has no row for {len(missing):,} of the {len(names):,} pictures in {pictures}; the first is "
+                f"{missing[0]}. Get both from the same place."
+            )
         train, test = _split(names, pictures)
         train_images, train_names = _load_part(train, train_limit, read, size, crop, f"{pictures}, training part")
         test_images, test_names = _load_part(test, test_limit, read, size, crop, f"{pictures}, test part")
@@ -149,9 +132,9 @@ def load_faces(
     faces = Faces(
         train_images,
         test_images,
-        table.of(train_names),
-        table.of(test_names),
-        table.columns,
+        np.stack([rows[name] for name in train_names]),
+        np.stack([rows[name] for name in test_names]),
+        columns,
         train_names,
         test_names,
         True,
@@ -185,56 +168,35 @@ def _standin_faces(train_limit: int | None, test_limit: int | None, size: int, r
     )
 
 
-def _read_table(path: Path) -> _Table:
-    """Read a table: a count, the attributes' names, a row a picture; or, as .csv, the layout of Kaggle's copy."""
-    lines = _lines(path)
-    head, count, columns = _head(path, lines)
-    comma = "," if path.suffix == ".csv" else None
-    if 2 * len(columns) * (len(lines) - head) > sum(map(len, lines)):  # a value takes a blank and a digit at least
-        raise UserError(f"{path} is too short for rows of {len(columns):,} attributes each. Get it again.")
-    rows, values = {}, np.empty((len(lines) - head, len(columns)), np.int8)
+def _read_table(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return the attributes' names, and of each picture's file name its row: int8 `(A,)`, 1 or -1.
+
+    The table is laid out as CelebA's (a count, the names, a row a picture) or, as .csv, as Kaggle's copy.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Put {path.name} beside the pictures.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text. Get it again.") from error
+    # A number of more than 4,300 digits is none to Python; nine are enough for all the pictures there are.
+    if path.suffix == ".csv" and len(lines) > 1 and lines[0].startswith("image_id,"):
+        head, count, columns, comma = 1, len(lines) - 1, lines[0].split(",")[1:], ","
+    elif path.suffix != ".csv" and len(lines) > 2 and re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[0]) and lines[1].split():
+        head, count, columns, comma = 2, int(lines[0]), lines[1].split(), None
+    else:
+        first = "image_id" if path.suffix == ".csv" else "a count of pictures"
+        raise UserError(f"{path} does not begin with {first} and a line of attributes. Get it again.")
+    rows = {}
     for number, line in enumerate(lines[head:], head + 1):
         name, *signs = line.split(comma) or [""]
-        if len(signs) != len(columns) or not {"1", "-1"}.issuperset(signs):
-            raise UserError(
-                f"{path}, line {number:,}, is no name of a picture and {len(columns)} times 1 or -1: "
-                f"{line[:40]!r}. Get it again."
-            )
-        if name in rows:
-            raise UserError(f"{path}, line {number:,}, is a second row for {name}. Get it again.")
-        values[len(rows)] = [1 if sign == "1" else -1 for sign in signs]
-        rows[name] = len(rows)
+        if len(signs) != len(columns) or not {"1", "-1"}.issuperset(signs) or name in rows:
+            wrong = f"a second row for {name}" if name in rows else f"no name and {len(columns):,} times 1 or -1"
+            raise UserError(f"{path}, line {number:,}, is {wrong}: {line[:40]!r}. Get it again.")
+        rows[name] = np.array([1 if sign == "1" else -1 for sign in signs], np.int8)
     if len(rows) != count:
         raise UserError(f"{path}, line 1, says {count:,} pictures; {len(rows):,} rows follow. Get it again.")
-    return _Table(path, columns, rows, values)
-
-
-def _head(path: Path, lines: list[str]) -> tuple[int, int, list[str]]:
-    """Return how many lines stand before the rows, how many rows there have to be, and the attributes' names."""
-    if path.suffix == ".csv":
-        if len(lines) > 1 and lines[0].startswith("image_id,"):
-            return 1, len(lines) - 1, lines[0].split(",")[1:]
-        raise UserError(f"{path} does not begin with image_id and a line of attributes. Get it again.")
-    # A number of more than 4,300 digits is none to Python; nine are enough for all the pictures there are.
-    if len(lines) > 2 and re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[0]) and lines[1].split():
-        return 2, int(lines[0]), lines[1].split()
-    raise UserError(f"{path} does not begin with a count of pictures and a line of attributes. Get it again.")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_bytes().rstrip().splitlines()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}). Put {path.name} beside the pictures; it comes from the same "
-            "page as they."
-        ) from error
-    for number, line in enumerate(lines):
-        try:
-            lines[number] = line.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}, line {number + 1:,}, is not UTF-8 text. Get it again.") from error
-    return lines
+    return columns, rows
 
 
 @contextmanager
@@ -289,7 +251,9 @@ def _load_part(
             picture = _face(read(name), size, crop, f"{where}: {name}")
             if picture is None:
                 broken.append(name)
-                _check_broken(broken, len(names), where)
+                if len(broken) * BROKEN_ONE_IN > len(names):
+                    said = f"{len(broken):,} of {len(names):,} pictures or more are broken, {broken[0]} the first"
+                    raise UserError(f"{where}: {said}. Get them again.")
                 continue
             images[len(good)] = picture
             good.append(name)
@@ -298,13 +262,6 @@ def _load_part(
         named = ", ".join(broken[:5]) + (" and others" if len(broken) > 5 else "")
         print(f"{where}: {len(broken):,} broken pictures are left out ({named}).")
     return images[: len(good)], good
-
-
-def _check_broken(broken: list[str], count: int, where: str) -> None:
-    if len(broken) * BROKEN_ONE_IN > count:
-        raise UserError(
-            f"{where}: {len(broken):,} of {count:,} pictures or more are broken, {broken[0]} the first. Get them again."
-        )
 
 
 def _face(content: bytes, size: int, crop: float, where: str) -> np.ndarray | None:

@@ -61,23 +61,6 @@ def unsafe(source: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("keras.models.load_model(path)", {"load_model"}),
-        ("np.load(path, allow_pickle=True)", {"allow_pickle=True"}),
-        ("x.load(path, safe_mode=False)", {"safe_mode=False"}),
-        ("import pickle", {"pickle"}),
-        ("from pickle import loads", {"pickle"}),
-        ("import joblib.numpy_pickle as kept", {"joblib"}),
-        ("from keras.models import load_model as read", {"load_model"}),
-        ("np.load(path, allow_pickle=False); model.load_weights(path)", set()),
-    ],
-)
-def test_what_could_run_code_is_recognised(source, expected):
-    assert unsafe(source) == expected
-
-
 @pytest.mark.parametrize("folder", ["helpers", "notebooks"])
 def test_nothing_here_could_run_the_code_in_a_file(folder):
     sources = {path: path.read_text("utf-8") for path in (ROOT / folder).glob("*.py")}

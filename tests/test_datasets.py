@@ -1,4 +1,4 @@
-"""The loaders of texts: real copies where GENERATIVE_DATA_DIR has them, everywhere a tiny copy as it is published."""
+"""The loaders of texts: real copies where GENERATIVE_DATA_DIR has them, else tiny ones in the official layout."""
 
 import os
 from pathlib import Path
