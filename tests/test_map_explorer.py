@@ -46,7 +46,6 @@ def test_a_move_on_the_map_is_decoded_once(explorer, decoder):
     np.testing.assert_allclose(first_two(explorer, "decoded"), [3, -2], atol=0.05)
     captions = [part.value for part in walk_through(explorer.view) if isinstance(part, ipywidgets.HTML)]
     assert any("&lt;near 3.0&gt;" in caption for caption in captions)
-    assert find(explorer, "nearest").tooltip == "<near 3.0>", "a name for screen readers"
 
 
 @pytest.mark.parametrize(
