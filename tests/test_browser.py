@@ -48,8 +48,10 @@ from helpers.map_explorer import MapExplorer, nearest_picture
 from helpers.picture_explorer import PictureExplorer
 from helpers.text_explorer import TextExplorer, Written
 
-def decode(z):
-    return np.broadcast_to(0.5 + z[:, :1, None, None] / 20, (len(z), 64, 64, 3)).astype(np.float32)""",
+def decode(z):  # the first column is a grey that z moves a little, the others waves that show the least move
+    z = z[:, :1, None, None]
+    waves = 0.5 + z / 20 + 0.3 * np.sin(np.linspace(0, 60, 64)[:, None] * z)
+    return np.broadcast_to(np.clip(waves, 0, 1), (len(z), 64, 64, 3)).astype(np.float32)""",
     """def paint(picture, report, strength):
     report("painting", 0.5, picture)
     return {"painted": picture * strength}
@@ -149,6 +151,19 @@ def trial(address, browser, folder):
     opened.close()
 
 
+def test_a_control_moved_while_the_kernel_is_busy_has_its_effect_afterwards(trial, folder):
+    handle, done = trial.page.locator(".explore-smiling .noUi-handle"), folder / "trained"
+    trial.begin(f"while not Path({str(done)!r}).exists(): time.sleep(0.01)")  # stands for a training
+    handle.focus()
+    for _ in range(7):
+        trial.page.keyboard.press("ArrowRight")
+    assert float(handle.get_attribute("aria-valuenow")) == pytest.approx(0.7)
+    assert trial.page.evaluate(COLOUR, ".explore-edited") == 128
+    done.touch()
+    moved = round(255 * (0.5 + 0.7 / 20))  # the first of the moves may be drawn before the last
+    trial.page.wait_for_function(f"() => ({COLOUR})('.explore-edited') === {moved}", timeout=60 * SECONDS)
+
+
 @pytest.mark.parametrize(("control", "watched", "key"), TRIAL_MOVES)
 def test_every_explorer_answers_the_keyboard(trial, control, watched, key):
     begun, settled = trial.move(control, watched, key=key)
@@ -183,19 +198,6 @@ def test_play_walks_and_can_be_stopped(trial, number, watched):
     assert picture.get_attribute("src") != before
     trial.page.wait_for_timeout(0.3 * SECONDS)
     assert handle.get_attribute("aria-valuenow") == rests
-
-
-def test_a_control_moved_while_the_kernel_is_busy_has_its_effect_afterwards(trial, folder):
-    handle, done = trial.page.locator(".explore-smiling .noUi-handle"), folder / "trained"
-    trial.begin(f"while not Path({str(done)!r}).exists(): time.sleep(0.01)")  # stands for a training
-    handle.focus()
-    for _ in range(7):
-        trial.page.keyboard.press("ArrowRight")
-    assert float(handle.get_attribute("aria-valuenow")) == pytest.approx(0.7)
-    assert trial.page.evaluate(COLOUR, ".explore-edited") == 128
-    done.touch()
-    moved = round(255 * (0.5 + 0.7 / 20))  # the first of the moves may be drawn before the last
-    trial.page.wait_for_function(f"() => ({COLOUR})('.explore-edited') === {moved}", timeout=60 * SECONDS)
 
 
 def test_uploads_that_are_large_or_no_pictures(trial, folder):

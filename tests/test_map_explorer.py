@@ -130,7 +130,7 @@ def test_who_points_at_a_place_ends_the_walk(explorer, decoder):
     assert play.playing
     from_browser(explorer.pad, x=0.0, y=0.0)  # where the walk began
     np.testing.assert_array_equal(decoder.calls[-1], [[0, 0]])
-    assert not play.playing
+    assert not play.playing and not play._playing
 
 
 def test_the_nearest_picture_is_that_of_the_nearest_latent():
