@@ -213,6 +213,8 @@ def test_uploads_that_are_large_or_no_pictures(trial, folder):
 
 def test_nothing_overflows_or_is_distorted(trial):
     assert trial.page.evaluate(DISTORTED) == []
+    for name in ("map", "verdict", "frame"):
+        trial.screenshot(name, 0, ROOT / "build" / "screenshots" / f"trial-{name}.png")
     make_narrow(trial.page)
     trial.screenshot("reset", 0, ROOT / "build" / "screenshots" / "trial-narrow.png")
 
