@@ -117,7 +117,6 @@ class Explorer:
 
     def _caption(self, name: str, text: str) -> None:
         self._captions[name].value = f"<b>{html.escape(text)}</b>"
-        self.pictures[name].tooltip = text  # the picture's title, for screen readers; ipywidgets 7 has none
 
     def _say(self, text: str, role: str = "status") -> None:
         self.status.value = status_line(text, role)

@@ -56,4 +56,3 @@ class FrameSlider:
         if number not in self._pngs:
             self._pngs[number] = self._draw(number, self._frames[number])
         self.image.value = self._pngs[number]
-        self.image.tooltip = f"{self.slider.description} {number}"  # for screen readers

@@ -113,7 +113,7 @@ class MapExplorer(Explorer):
             self._go(*self._path[walk.value])
             self._drawn = self._values()
         else:  # who points at a place, or presses a button, ends the walk
-            self._play.playing = False  # ipywidgets 7 has no such trait; there the walk goes on
+            self._play.playing = self._play._playing = False  # the second is the name in ipywidgets 7
         [picture] = generated(self._decoders[decoder], self.z[None])
         self._show("decoded", picture)
         if nearest := self._nearest[decoder]:

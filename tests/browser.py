@@ -30,6 +30,16 @@ OVERRIDES = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # outputs stay in the page, seen or not
 }
+# Ends with the tests, however they end: the server's input closes when their process is gone.
+SERVER = """import os, signal, sys, threading
+from jupyterlab.labapp import main
+
+def follow():
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=follow, daemon=True).start()
+sys.exit(main())"""
 LATENCIES: list[str] = []  # what was measured; conftest.py prints it below the tests
 SECONDS = 1_000  # milliseconds, in which Playwright counts
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
@@ -40,7 +50,7 @@ PRINTED = f"""async code => {{
     await request.done;
 }}"""
 SAYS_ELSE = """before => {
-    const said = [...document.querySelectorAll(".explore-status")].at(-1).innerText;
+    const said = document.querySelector(".explore-status").innerText;
     return said !== before && !said.includes("Loading");
 }"""
 IDLE = """() => {
@@ -101,14 +111,18 @@ def jupyterlab(folder: Path, notebooks: Path):
         "--LabApp.expose_app_in_browser=True",
         "--no-browser",
     ]
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--allow-root", *options]
+    command = [sys.executable, "-c", SERVER, "--ServerApp.ip=127.0.0.1", "--allow-root", *options]
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         try:
             yield f"http://127.0.0.1:{port}/lab/tree/{{}}?reset&token={token}"
         finally:
-            server.terminate()
-            server.wait(30)
+            server.stdin.close()
+            try:
+                server.wait(30)  # it shuts down its kernels first
+            except subprocess.TimeoutExpired:
+                server.kill()  # a kernel ends when its server is gone
+                server.wait()
 
 
 class NotebookPage:
@@ -198,8 +212,8 @@ class NotebookPage:
         self.page.evaluate(f"{KERNEL}.restart()")
 
     def upload(self, path: Path) -> str:
-        """Choose a file for the first upload; return the line of words that follows."""
-        status = self.page.locator(".explore-status").last
+        """Choose a file for the first upload; return the first line of words once it has changed."""
+        status = self.page.locator(".explore-status").first
         before = status.inner_text()
         with self.page.expect_file_chooser() as chooser:
             self.page.locator(".explore-upload").first.click()

@@ -12,7 +12,7 @@ import pytest
 from explorer_tools import SECONDS, Decoder, alert, find, walk_through, widgets_alive
 
 from helpers import picture_explorer
-from helpers.explorers import CONTROL_WIDTH, LABEL_WIDTH, sliders
+from helpers.explorers import CONTROL_WIDTH, LABEL_WIDTH, LARGEST_SEED, sliders
 from helpers.face_explorer import FaceExplorer
 from helpers.gan_explorer import GeneratorExplorer
 from helpers.latent_pad import LatentPad
@@ -107,11 +107,9 @@ def test_controls_look_alike_and_all_explorers_have_reset_and_a_line_of_words(mo
             CONTROL_WIDTH,
             LABEL_WIDTH,
         )
-    for part in parts:  # a name for the keyboard, and for those who cannot see the picture
-        if isinstance(part, ipywidgets.Button):
-            assert part.description
-        if isinstance(part, ipywidgets.Image):
-            assert part.tooltip
+    assert all(part.description for part in parts if isinstance(part, ipywidgets.Button))
+    for name in explorer.pictures:  # a caption stands above each picture
+        assert find(explorer, name) in parts and explorer._captions[name].value != "<b></b>"
     for name, control in explorer.controls.items():
         if control in parts or name not in ("model", "decoder"):  # which are hidden where there is one
             assert find(explorer, name.replace("_", "-").lower()) is control
@@ -213,3 +211,12 @@ def test_a_hundred_moves_leave_no_memory_figure_widget_or_thread_behind(model, k
         tracemalloc.stop()
     assert (plt.get_fignums(), widgets_alive(), threading.active_count()) == before
     assert left < 300_000, "bytes"
+
+
+@pytest.mark.parametrize("typed", [-5, 2**31, 10**12])
+@pytest.mark.parametrize("kind", ["text", "generator"])
+def test_a_value_out_of_range_is_limited(model, timers, kind, typed):
+    explorer = KINDS[kind][0](model)
+    explorer.set(seed=3)
+    explorer.controls["seed"].value = typed
+    assert explorer.controls["seed"].value in (0, LARGEST_SEED) and not alert(explorer)

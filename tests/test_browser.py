@@ -21,7 +21,7 @@ MOVES = {
         ("temperature", "result", 1, "ArrowRight"),
     ],
     "02_deep_dream": [],
-    "03_neural_style_transfer": [("stage", "stage-picture", 0, "ArrowLeft")],
+    "03_neural_style_transfer": [("frame", "shown", 0, "ArrowLeft")],
     "04_variational_autoencoder": [
         ("z1", "decoded", 0, "ArrowRight"),
         ("z1", "decoded", 1, "ArrowRight"),
@@ -30,26 +30,57 @@ MOVES = {
     "05_dcgan": [
         ("smiling", "generated", 0, "ArrowRight"),
         ("truncation", "generated", 0, "ArrowLeft"),
-        ("real", "judged", 0, "ArrowRight"),
     ],
 }
 SLOW = {"02_deep_dream", "03_neural_style_transfer"}  # their explorers have a button that starts slow work
 
 
+# One page with all explorers, on models that take no time.
 TRIAL = (
     """import time
 from pathlib import Path
 import numpy as np
+from helpers.explorers import sliders
 from helpers.face_explorer import FaceExplorer
+from helpers.frames import FrameSlider
+from helpers.gan_explorer import GeneratorExplorer
+from helpers.map_explorer import MapExplorer, nearest_picture
 from helpers.picture_explorer import PictureExplorer
-from helpers.explorers import sliders""",
-    """def decode(z):
-    return np.broadcast_to(0.5 + z[:, :1, None, None] / 20, (len(z), 8, 8, 3)).astype(np.float32)
-FaceExplorer(decode, None, np.zeros((3, 2)), {"Smiling": np.ones(2)}, height=64).view""",
+from helpers.text_explorer import TextExplorer, Written
+
+def decode(z):  # the first column is a grey that z moves a little, the others waves that show the least move
+    z = z[:, :1, None, None]
+    waves = 0.5 + z / 20 + 0.3 * np.sin(np.linspace(0, 60, 64)[:, None] * z)
+    return np.broadcast_to(np.clip(waves, 0, 1), (len(z), 64, 64, 3)).astype(np.float32)""",
     """def paint(picture, report, strength):
+    report("painting", 0.5, picture)
     return {"painted": picture * strength}
 PictureExplorer(paint, sliders(strength=("Strength", 0.5, 0, 1, 0.1)), np.full((64, 64, 3), 0.5, np.float32)).view""",
+    """FaceExplorer(decode, None, np.zeros((3, 2)), {"Smiling": np.ones(2)}, height=64).view""",
+    """def in_pieces(words):
+    for word in words:
+        time.sleep(0.02)
+        yield word
+def write(temperature, **settings):
+    return Written("a", in_pieces([" text", f" at {temperature:.2f}", "."]), [("b", temperature / 2)])
+TextExplorer(write, "a", symbols=57, length=40, longest=200).view""",
+    """points, kinds = np.random.default_rng(0).normal(size=(300, 2)), np.arange(300) % 3
+near = nearest_picture(points, decode(points), [f"point {n}" for n in range(300)])
+MapExplorer(decode, points, kinds, ["one", "two", "three"], near).view""",
+    """judge = lambda pictures: 20 * pictures.mean(axis=(1, 2, 3)) - 10
+GeneratorExplorer(decode, {"Hat": np.ones(2)}, dimensions=2, judge=judge).view""",
+    """FrameSlider([np.full((64, 64, 3), step / 30) for step in range(30)]).view""",
 )
+TRIAL_MOVES = [
+    ("temperature", "result", "ArrowRight"),
+    ("z1", "decoded", "ArrowRight"),
+    ("smiling", "edited", "ArrowRight"),
+    ("hat", "generated", "ArrowRight"),
+    ("truncation", "generated", "ArrowLeft"),
+    ("hat", "verdict", "ArrowLeft"),
+    ("frame", "shown", "ArrowLeft"),
+]
+PANELS = 5  # that have a kernel to lose
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +104,14 @@ def browser():
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVES)
 def test_notebook_runs_and_its_controls_answer(address, browser, name):
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     notebook = NotebookPage(page, address, name)
     assert notebook.run_all() == []
     for control, watched, number, key in MOVES[name]:
-        moves = 3 if control == "stage" else 20
+        moves = 3 if control == "frame" else 20
         begun, settled = notebook.move(control, watched, number, moves, key)
         notebook.screenshot(control, number, ROOT / "build" / "screenshots" / f"{name}-{control}-{number}.png")
         assert statistics.median(settled) < 3_000, "far more than a busy machine explains"
@@ -94,23 +126,28 @@ def test_notebook_runs_and_its_controls_answer(address, browser, name):
     if sys.platform == "linux":
         assert notebook.peak_memory() < 2, "gigabytes in the smoke profile"
     assert page.evaluate(DISTORTED) == []
-    page.set_viewport_size({"width": 800, "height": 1000})
-    page.wait_for_function(f"() => ({OVERFLOWING})() === 0", timeout=10 * SECONDS)  # JupyterLab lays out anew
-    assert page.evaluate(DISTORTED) == []
+    make_narrow(page)
     notebook.screenshot("reset", 0, ROOT / "build" / "screenshots" / f"{name}-narrow.png")
     assert notebook.faults == [] and notebook.outside == []
     notebook.close()
 
 
+def make_narrow(page):
+    page.set_viewport_size({"width": 800, "height": 1000})
+    page.wait_for_function(f"() => ({OVERFLOWING})() === 0", timeout=10 * SECONDS)  # JupyterLab lays out anew
+    assert page.evaluate(DISTORTED) == []
+
+
 @pytest.fixture(scope="module")
 def trial(address, browser, folder):
-    """Open a notebook with two quick explorers: nothing has to be trained to see how they behave in a page."""
+    """Open a notebook with all explorers: nothing has to be trained to see how they behave in a page."""
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     notebook.cells = [nbformat.v4.new_code_cell(code) for code in TRIAL]
     nbformat.write(notebook, folder / "notebooks" / "trial.ipynb")
     opened = NotebookPage(browser.new_page(viewport={"width": 1600, "height": 1000}), address, "trial")
     assert opened.run_all() == []
     yield opened
+    assert opened.faults == [] and opened.outside == []
     opened.close()
 
 
@@ -127,6 +164,42 @@ def test_a_control_moved_while_the_kernel_is_busy_has_its_effect_afterwards(tria
     trial.page.wait_for_function(f"() => ({COLOUR})('.explore-edited') === {moved}", timeout=60 * SECONDS)
 
 
+@pytest.mark.parametrize(("control", "watched", "key"), TRIAL_MOVES)
+def test_every_explorer_answers_the_keyboard(trial, control, watched, key):
+    begun, settled = trial.move(control, watched, key=key)
+    assert statistics.median(settled) < 3_000, "far more than a busy machine explains"
+    if watched == "result":
+        assert statistics.median(begun) < statistics.median(settled), "a text is shown as it is written"
+
+
+def test_the_button_of_slow_work_answers(trial):
+    for _ in range(2):  # the first press also changes JupyterLab's mode
+        assert trial.press("run", "status") < 3_000
+        trial.page.locator(".explore-status", has_text="Done in").first.wait_for(timeout=60 * SECONDS)
+    assert trial.page.locator(".explore-result-1[src]").count() == 1
+
+
+@pytest.mark.parametrize(("number", "watched"), [(0, "decoded"), (1, "generated")])
+def test_play_walks_and_can_be_stopped(trial, number, watched):
+    walk, play = (trial.page.locator(f".explore-{name}").nth(number) for name in ("walk", "play"))
+    handle, picture = walk.locator(".noUi-handle"), trial.page.locator(f".explore-{watched}")
+    before, button = picture.get_attribute("src"), play.locator("button").first
+    button.focus()
+    trial.page.keyboard.press("Enter")
+    reached = "([handle]) => Number(handle.getAttribute('aria-valuenow')) >= 5"
+    trial.page.wait_for_function(reached, arg=[handle.element_handle()], timeout=60 * SECONDS)
+    if watched == "decoded":
+        trial.page.locator(".latent-pad canvas").press("ArrowRight")  # who points at a place ends the walk
+    else:
+        button.focus()
+        trial.page.keyboard.press("Enter")
+    trial.page.wait_for_timeout(0.5 * SECONDS)
+    rests = handle.get_attribute("aria-valuenow")
+    assert picture.get_attribute("src") != before
+    trial.page.wait_for_timeout(0.3 * SECONDS)
+    assert handle.get_attribute("aria-valuenow") == rests
+
+
 def test_uploads_that_are_large_or_no_pictures(trial, folder):
     noise = np.random.default_rng(0).integers(0, 256, (2_000, 2_400, 3), np.uint8)
     large, text, bomb = folder / "large.png", folder / "text.png", folder / "bomb.png"
@@ -138,9 +211,17 @@ def test_uploads_that_are_large_or_no_pictures(trial, folder):
         assert words in trial.upload(path)
 
 
+def test_nothing_overflows_or_is_distorted(trial):
+    assert trial.page.evaluate(DISTORTED) == []
+    for name in ("map", "verdict", "frame"):
+        trial.screenshot(name, 0, ROOT / "build" / "screenshots" / f"trial-{name}.png")
+    make_narrow(trial.page)
+    trial.screenshot("reset", 0, ROOT / "build" / "screenshots" / "trial-narrow.png")
+
+
 def test_an_explorer_says_that_its_kernel_is_gone(trial):
     notes = trial.page.locator(".explore-kernel-gone")
-    assert notes.count() == 2 and not any(note.is_visible() for note in notes.all())
+    assert notes.count() == PANELS and not any(note.is_visible() for note in notes.all())
     trial.restart()
     for note in notes.all():
         note.wait_for(state="visible", timeout=60 * SECONDS)

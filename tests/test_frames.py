@@ -14,7 +14,7 @@ def test_the_last_frame_is_shown_first_and_the_slider_swaps_it():
     slider = FrameSlider({10: FRAMES[0], 20: FRAMES[1], 40: FRAMES[2]}, "Evaluation")
     assert slider.slider.value == 40 and slider.image.value == png_bytes(FRAMES[2])
     slider.slider.value = 20
-    assert slider.image.value == png_bytes(FRAMES[1]) and slider.image.tooltip == "Evaluation 20"
+    assert slider.image.value == png_bytes(FRAMES[1])
     assert (slider.play.min, slider.play.max, slider.slider.description) == (0, 2, "Evaluation")
 
 

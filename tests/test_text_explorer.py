@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from explorer_tools import alert, find, walk_through
+from explorer_tools import alert, find
 
 from helpers.errors import UserError
 from helpers.text_explorer import CURSOR, TextExplorer, Written, candidate_bars
@@ -51,16 +51,6 @@ def test_moving_a_control_writes_once_with_its_value(explorer, writer, name, val
     explorer.controls[name].value = value
     assert len(writer.calls) == 2
     assert writer.calls[-1] == {**before, name: value}
-
-
-def test_every_control_can_be_found_in_a_page_and_is_shown(explorer):
-    shown = list(walk_through(explorer.view))
-    assert explorer.controls["model"] not in shown  # there is only one
-    for name, control in list(explorer.controls.items())[1:]:
-        assert f"explore-{name.replace('_', '-')}" in control._dom_classes
-        assert control in shown
-    assert "explore-result" in explorer.text._dom_classes
-    assert explorer.text in shown and explorer.bars in shown
 
 
 def test_models_can_be_switched_between(writer):
@@ -117,13 +107,6 @@ def test_surprise_changes_the_seed_and_nothing_else(explorer, writer):
     seeds = [call["seed"] for call in writer.calls[-3:]]
     assert len(set(seeds)) > 1 and all(seed >= 0 for seed in seeds)
     assert all({**call, "seed": before["seed"]} == before for call in writer.calls[-3:])
-
-
-@pytest.mark.parametrize("typed", [-5, 2**31, 10**12])
-def test_a_seed_that_no_integer_tensor_holds_is_limited(explorer, writer, typed):
-    explorer.controls["seed"].value = 3
-    explorer.controls["seed"].value = typed
-    assert 0 <= writer.calls[-1]["seed"] < 2**31 - 1_000
 
 
 def test_texts_are_no_html(explorer, writer):
