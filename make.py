@@ -35,7 +35,7 @@ NOTEBOOK_TESTS = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=30
 GUARD_TEST = "tests/test_network_guard.py"
 COLAB_PYTHON = "3.13"
 # What a notebook shows and moves, from Python: the parts that depend on IPython's and ipywidgets' versions.
-SHOWING = ["explorer*", "*_explorer*", "widgets", "latent_pad", "plots"]
+SHOWING = ["explorer*", "*_explorer*", "widgets", "latent_pad", "gan_monitor", "plots"]
 SHOWING_TESTS = sorted({path for name in SHOWING for path in (ROOT / "tests").glob(f"test_{name}.py")})
 # An upload in a widget is one message, and beyond Tornado's 10 MiB the connection to the kernel breaks.
 LAB_OPTIONS = ['--ServerApp.tornado_settings={"websocket_max_message_size": 268435456}']
