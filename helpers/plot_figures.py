@@ -100,7 +100,7 @@ def adversarial_curves(history: Sequence[dict], title: str = "", alt: str = "") 
     last = history[-1]
     spread = f", spread {last['spread']:.2f} of that of the reals" if "spread" in last else ""
     standing = f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}"
-    figure, (left, right) = new_figure(2, width=9.5, height=3.2)
+    figure, (left, right) = new_figure(2, width=10.5, height=3.2)
     losses = {"discriminator": "discriminator_loss", "generator": "generator_loss"}
     shares = {"D(real)": "D(real)", "D(fake)": "D(fake)", "accuracy": "accuracy", "spread of the fakes": "spread"}
     epochs = [record["epoch"] for record in history]
@@ -108,6 +108,8 @@ def adversarial_curves(history: Sequence[dict], title: str = "", alt: str = "") 
         drawn = {name: (epochs, [r[key] for r in history]) for name, key in names.items() if key in history[0]}
         _draw_lines(axis, drawn)
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    right.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     left.set(ylabel="loss, nats", ylim=(0, None))
     right.axhspan(*HEALTHY, color=COLOURS[2], alpha=0.1)
     right.set(ylabel="share; shaded: healthy accuracy", ylim=(0, 1.05))
@@ -185,7 +187,7 @@ def manifold(
 
 def _show_pixels(axis: Axes, pixels: np.ndarray, **options) -> None:
     """Draw one picture in [0, 1], grey or in colour, without ticks."""
-    axis.imshow(np.clip(np.squeeze(pixels), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="antialiased", **options)
+    axis.imshow(np.clip(np.squeeze(pixels), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="bicubic", **options)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.grid(False)

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from helpers import images
 
 SMALL = 64  # pixels; a picture no larger than that is enlarged, to at least SHOWN
-SHOWN = 96
+SHOWN = 96  # pixels; where a row has more than 4 pictures, else twice as many
 WIDEST = 1_200  # pixels; larger pictures are shrunk until a row of them is no wider
 GAP = 6
 LINE = 19  # pixels from one line of text to the next
@@ -58,7 +58,7 @@ def picture_table(
     """Return rows of pictures on one sheet, under a title.
 
     Pictures whose sides are 64 pixels or fewer are enlarged by a whole factor, smoothly (Lanczos), to at least 96
-    pixels. Larger ones are shrunk where a row would be wider than 1,200 pixels.
+    pixels, or 192 where a row has no more than 4. Larger ones are shrunk where a row would be wider than 1,200 pixels.
 
     Args:
         pictures: one of three. Name → `(n, height, width, channels)`: a row each, its name on the left. Name →
@@ -116,7 +116,7 @@ def _enlarged(row: Sequence[np.ndarray], columns: int = 0) -> list[Image.Image]:
     """Return pictures at one height: a whole number of times their own, or what keeps `columns` of them in a row."""
     height, side = max(len(pixels) for pixels in row), max(max(pixels.shape[:2]) for pixels in row)
     if side <= SMALL:
-        height *= -(-SHOWN // side)
+        height *= -(-(SHOWN if max(columns, len(row)) > 4 else 2 * SHOWN) // side)
     else:
         aspects = [pixels.shape[1] / len(pixels) for pixels in row]
         height = min(height, int(WIDEST / np.mean(aspects) / max(columns, len(row))))
@@ -137,6 +137,7 @@ def _sheet(lines: Sequence[tuple[str, list, list[str]]], title: str, captions: S
     left += 2 * GAP if left else 0
     places = left + GAP + np.cumsum([0, *(width + GAP for width in wide)])
     width = max(int(places[-1]), 420)
+    places, left = places + (width - places[-1]) // 2, left + (width - places[-1]) // 2
     sheet = Image.new("RGB", (width, 4_000 + sum(row[0].height for row in rows)), "white")
     draw = ImageDraw.Draw(sheet)
 
