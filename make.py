@@ -124,7 +124,7 @@ def soak(rest: list[str]) -> int:
 def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> int:
     """Run pytest on the paths in `rest`, or else on `everything`, with the network guard; return its status."""
     python = place.ensure()
-    has_paths = any((ROOT / argument.split("::")[0]).exists() for argument in rest)
+    has_paths = any(argument and (ROOT / argument.split("::")[0]).exists() for argument in rest)
     selection = [*rest, GUARD_TEST] if has_paths else [*rest, *everything]
     with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
         variables = testing_variables(dict(os.environ), scratch)

@@ -14,7 +14,9 @@ GUARD = ROOT / "tests" / "guard"
 if os.environ.get("PYTHONPATH", "").split(os.pathsep)[0] != str(GUARD):  # pytest was called without make.py
     from make import testing_variables
 
-    os.environ.update(testing_variables(dict(os.environ), tempfile.mkdtemp(prefix="generative-")))
+    own = {name: os.environ[name] for name in ("NB_PROFILE", "NB_DATA", "NB_OUTPUT_DIR") if name in os.environ}
+    os.environ.update(testing_variables(dict(os.environ), tempfile.mkdtemp(prefix="generative-")) | own)
+    os.environ.pop("MPLBACKEND", None)
 if not getattr(sys, "network_is_guarded", False):
     sys.path.insert(0, str(GUARD))
     sys.modules.pop("sitecustomize", None)

@@ -169,15 +169,6 @@ def test_training_ends_when_the_seconds_are_over():
     assert train_for_seconds(model, batches, 0.3) > 3 and epochs[:3] == [0, 0, 1]
 
 
-def test_table_says_once_for_all_runs_that_are_alike_when_and_on_what_they_were():
-    alike = measured(FAST, gflops=20.0, repeats=3, note="Alone.")
-    runs = {"a": alike, "b": measured(SLOW, date="2021-03-04"), "c": alike}
-    page = report.markdown(runs, runs)
-    assert "- a, c: 2020-01-02; two cores; Keras 3; product of matrices: 20 GFLOP/s; repeats: 3. Alone." in page
-    assert "- b: 2021-03-04; two cores; Keras 3; product of matrices: not noted; repeats: number not noted." in page
-    assert "Not measured" not in page
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder for the results, that of the day before in it, and jobs that give at once what the test says."""

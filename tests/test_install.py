@@ -299,6 +299,23 @@ def test_make_knows_the_same_targets():
     assert line.split(":= ")[1].split() == [*make.TARGETS, "help"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "passed_on"),
+    [
+        (["test"], ["tests", "notebooks"]),
+        (["test", "-k", "x"], ["-k", "x", "tests", "notebooks"]),
+        (["test", "tests/test_lift.py"], ["tests/test_lift.py", make.GUARD_TEST]),
+        (["test-all"], ["-m", "", "tests", "notebooks"]),
+    ],
+)
+def test_what_is_tested(monkeypatch, arguments, passed_on):
+    commands = []
+    monkeypatch.setattr(Environment, "ensure", lambda place: "python")
+    monkeypatch.setattr(make, "hand_over", lambda command, variables: commands.append(command) or 0)
+    assert make.main(arguments) == 0
+    assert commands == [["python", "-m", "pytest", *passed_on]]
+
+
 def test_surroundings_of_tests(monkeypatch):
     variables = make.testing_variables({"MPLBACKEND": "qt"}, "scratch")
     assert (variables["NB_PROFILE"], variables["NB_DATA"], variables["NB_OFFLINE"]) == ("smoke", "standin", "1")
