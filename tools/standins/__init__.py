@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,20 +73,23 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
 
 def card(folder: Path, nats_per_word: float) -> str:
     """Return the README of the folder: what each file is, how many, how large, and under what terms."""
-    train_and_test: Callable = lambda name: "{:,} to train on and {:,} to test on".format(*COUNTS[name])  # noqa: E731
     rows = (
         ("prose.txt.gz", "English prose from the manual that comes with Python 3.11", "PSF, see LICENCE-PSF.txt"),
-        ("reviews.json.gz", f"film reviews drawn from a small grammar: {train_and_test('reviews')}", "MIT"),
-        ("digits.webp", f"digits, 28 x 28: {train_and_test('digits')}", "CC BY 4.0, see below"),
+        ("reviews.json.gz", f"film reviews drawn from a small grammar: {_counted('reviews')}", "MIT"),
+        ("digits.webp", f"digits, 28 x 28: {_counted('digits')}", "CC BY 4.0, see below"),
         ("digits.csv", "their part and label", "CC BY 4.0"),
-        ("garments.webp", f"garments of ten classes, 28 x 28: {train_and_test('garments')}", "MIT"),
+        ("garments.webp", f"garments of ten classes, 28 x 28: {_counted('garments')}", "MIT"),
         ("garments.csv", "their part and label (0 T-shirt/top to 9 Ankle boot, as in Fashion-MNIST)", "MIT"),
-        ("faces.webp", f"faces, 64 x 64: {train_and_test('faces')}", "MIT"),
+        ("faces.webp", f"faces, 64 x 64: {_counted('faces')}", "MIT"),
         ("faces.csv", "their part and attributes, under CelebA's names", "MIT"),
         *((f"painting_{style}.webp", f"a painting, 640 x 480: {what}", "MIT") for style, what in STYLES_SHOWN.items()),
     )
     lines = "\n".join(f"| `{name}` | {what} | {_size(folder / name)} | {terms} |" for name, what, terms in rows)
-    return CARD.format(lines=lines, nats=nats_per_word, total=sum(p.stat().st_size for p in folder.iterdir()) / 1e6)
+    return CARD.format(lines=lines, nats=nats_per_word)
+
+
+def _counted(name: str) -> str:
+    return "{:,} to train on and {:,} to test on".format(*COUNTS[name])
 
 
 def _size(path: Path) -> str:
