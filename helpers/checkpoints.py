@@ -7,7 +7,6 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -30,6 +29,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._damaged: set[Path] = set()  # found out by `load`
 
     def save(self, number: int, arrays: Sequence[np.ndarray], state: dict) -> None:
         """Write checkpoint `number`: arrays, and `state` made of what JSON can hold. Keep it and the one before.
@@ -37,6 +37,7 @@ class Checkpoints:
         Raises:
             OSError: the disk is full, or the folder cannot be written to. Older checkpoints stay as they are.
         """
+        target = self.folder / f"checkpoint-{number:06d}.npz"
         partial, text = self.folder / "partial.npz", np.frombuffer(json.dumps(state).encode(), np.uint8)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -44,14 +45,16 @@ class Checkpoints:
                 np.savez(file, state=text, **{f"{place:05d}": array for place, array in enumerate(arrays)})
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, self.folder / f"checkpoint-{number:06d}.npz")
+            os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
-        for old in self._found()[:-KEPT]:
+        self._damaged.discard(target)
+        whole = [path for path in self._found() if path not in self._damaged]
+        for old in {*whole[:-KEPT], *self._damaged}:  # damaged ones may have the highest numbers
             old.unlink(missing_ok=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
-        """Return arrays and state of the newest checkpoint that is whole, or None. A damaged one is deleted."""
+        """Return arrays and state of the newest checkpoint that is whole, or None."""
         for path in reversed(self._found()):
             try:
                 with zipfile.ZipFile(path) as file:
@@ -63,8 +66,7 @@ class Checkpoints:
                 return list(arrays.values()), dict(state)
             except Exception as error:  # zipfile, NumPy and JSON raise a dozen kinds for damaged files
                 print(f"{path.name} is damaged ({error}); trying the one before.")
-                with suppress(OSError):
-                    path.unlink()
+                self._damaged.add(path)
         return None
 
     def delete(self) -> None:
