@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bench.measure import SEED, Sizes, say, seconds_of
 from bench.report import Row
-from helpers import backbones, images, pictures
+from helpers import backbones, pictures
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_deep_dream.ipynb"
