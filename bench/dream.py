@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bench.measure import SEED, Sizes, say, seconds_of
 from bench.report import Row
-from helpers import backbones, images, pictures
+from helpers import backbones, pictures
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_deep_dream.ipynb"
@@ -77,7 +77,7 @@ def our_dream(backbone: backbones.Backbone, picture: np.ndarray, steps: int, as_
     normalise, length = notebook.unit_length, RATE / 2  # the notebook's pictures have half the book's range
     if as_the_book:
         notebook.images = SimpleNamespace(resize=lambda values, *size: tf.image.resize(values, size).numpy())
-        backbone = replace(backbone, preprocessing=images.Preprocessing("book", _from_books_range(backbone), _same))
+        backbone = replace(backbone, preprocessing=backbones.Preprocessing("book", _from_books_range(backbone), _same))
         normalise, length, picture = _books_length, RATE, picture * 2 - 1
     gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["second edition"]))
     settings = {"step": length, "normalise": normalise}

@@ -272,6 +272,9 @@ def tile_grid(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
     Returns:
         The same dtype, `(rows * h, columns * w)`, or `(rows * h, columns * w, 3)` for three channels.
     """
+    pictures = np.asarray(pictures)
+    if len(pictures) != rows * columns:
+        raise UserError(f"{rows} rows of {columns} want {rows * columns} pictures, and there are {len(pictures)}.")
     height, width, *rest = pictures.shape[1:]
     channels = [size for size in rest if size != 1]
     rowwise = pictures.reshape(rows, columns, height, width, *channels).swapaxes(1, 2)

@@ -221,7 +221,7 @@ BOOKS = {
 def test_the_dream_is_the_books_with_the_books_range_and_resizing(backbone, edition):
     recipe, resize, weights, normalise, step, least = BOOKS[edition]
     photograph = pictures.load_picture("china", 150).pixels
-    same = images.Preprocessing("none", lambda values: values, lambda values: values)
+    same = backbones.Preprocessing("none", lambda values: values, lambda values: values)
     books = lift(PROSE.path, *NAMES)
     books.images = SimpleNamespace(resize=resize)
     plain = backbones.Backbone("feature_net", backbone.model, same, backbone.presets, "", True)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers import backbones, images
+from helpers import images
 from helpers.descent import Descent
-from helpers.errors import UserError
 
 START = np.full((8, 10, 3), 0.5, np.float32)
 
@@ -104,14 +103,3 @@ def test_shuffled_squares_are_the_same_squares_elsewhere():
     squares = {picture[r : r + 2, c : c + 2].tobytes() for r in (0, 2, 4) for c in (0, 2, 4, 6)}
     assert {shuffled[r : r + 2, c : c + 2].tobytes() for r in (0, 2, 4) for c in (0, 2, 4, 6)} == squares
     assert not np.array_equal(shuffled, picture[:, :8])
-    with pytest.raises(UserError, match="no squares of 7"):
-        images.shuffle_squares(picture, 7, seed=0)
-
-
-def test_the_first_net_that_can_be_had_is_loaded(monkeypatch, capsys):
-    loaded = []
-    monkeypatch.setattr(backbones, "load", loaded.append)
-    for present in ({"vgg19", "vgg16"}, {"vgg16"}, set()):
-        monkeypatch.setattr(backbones, "_can_be_had", lambda name, present=present: name in present)
-        backbones.load_network("vgg19", "vgg16")
-    assert loaded == ["vgg19", "vgg16", "vgg19"]
