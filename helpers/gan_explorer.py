@@ -34,8 +34,8 @@ class GeneratorExplorer(Explorer):
 
     What is shown is decode(ψ z + Σ aₖ vₖ): z is the draw from N(0, I) of the seed chosen, ψ the truncation, aₖ the
     value of a direction's slider. *Walk* moves z along the great circle to the z of the next seed, by hand or with
-    the play button. The three small pictures follow once the controls rest, so that they hold nothing up. Below the
-    large picture a bar shows what the discriminator says of it, where there is one.
+    the play button. Below the large picture a bar shows what the discriminator says of it, where there is one. The bar
+    and the three small pictures follow once the controls rest, so that they hold nothing up.
 
     Truncation here *scales* z, so the draws become those of N(0, ψ² I), as with the temperature of Kingma and
     Dhariwal (2018), "Glow". The "truncation trick" of Marchesi (2017) and of Brock et al. (2019),
@@ -147,14 +147,8 @@ class GeneratorExplorer(Explorer):
         z = self.z
         pictures = generated(self._decoders[self._model], z[None])
         self._show("generated", pictures[0])
-        if names != {"truncation"}:  # the small pictures have their own
+        if names != {"truncation"} or self._judges[self._model]:  # the small pictures have their own truncation
             self._later.call()
-        if judge := self._judges[self._model]:  # after the picture, which need not wait for it
-            try:
-                self.verdict.value = verdict_bar(judge(pictures))
-            except Exception:  # the verdict on another picture must not stay
-                self.verdict.value = ""
-                raise
         said = f"Length of this latent: {np.linalg.norm(z):.1f}; of draws from N(0, I): about {np.sqrt(len(z)):.1f}."
         if 0 < self.controls["walk"].value < FRAMES:
             said = "Between the seeds {} and {}. ".format(*self._seeds) + said
@@ -165,6 +159,12 @@ class GeneratorExplorer(Explorer):
             latents = np.outer(np.float32(list(STRIP.values())), self.noise) + self.shift
             for name, picture in zip(STRIP, generated(self._decoders[self._model], latents), strict=True):
                 self._show(name, picture, height=self._height // 3)
+            if judge := self._judges[self._model]:
+                try:
+                    self.verdict.value = verdict_bar(judge(generated(self._decoders[self._model], self.z[None])))
+                except Exception:  # the verdict on another picture must not stay
+                    self.verdict.value = ""
+                    raise
 
 
 def verdict_bar(logit: object) -> str:

@@ -161,6 +161,7 @@ def test_the_verdict_follows_the_large_picture(timers, decoder):
     made = GeneratorExplorer(decoder, DIRECTIONS, dimensions=DIMENSIONS, judge=bright)
     for smile in (3.0, -3.0):
         from_browser(find(made, "smiling"), value=smile)
+        timers.fire()
         assert find(made, "verdict").value == verdict_bar(bright(decoder(made.z[None])))
 
 
@@ -169,8 +170,10 @@ def test_a_judge_that_fails_is_said_and_leaves_no_verdict(timers, decoder, logit
     judges = {"good": bright, "bad": lambda pictures: logits}
     made = GeneratorExplorer({"good": decoder, "bad": decoder}, DIRECTIONS, dimensions=DIMENSIONS, judge=judges)
     made.set(model="bad")
+    timers.fire()
     assert alert(made) and find(made, "verdict").value == ""
     made.set(model="good")
+    timers.fire()
     assert not alert(made) and "P(real)" in find(made, "verdict").value
 
 
