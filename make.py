@@ -137,7 +137,7 @@ def lab(rest: list[str]) -> int:
 
 
 def data(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "helpers.sources", *rest])
+    return hand_over([environment().ensure(), "-m", "helpers.data.sources", *rest])
 
 
 def bundle(rest: list[str]) -> int:

@@ -20,7 +20,7 @@ import keras
 from bench import autoencoders, characters, dream, faces, first_edition, gan, results, style, vae, words
 from bench.measure import SMALL, Sizes, machine, matmul_gflops, say, versions
 from bench.report import Measurement, Row, markdown, merged
-from helpers.errors import UserError
+from helpers.session import UserError
 
 
 def repeated(job: Callable[[Sizes], list[Row]]) -> Callable[[Sizes], list[Row]]:

@@ -12,8 +12,8 @@ from keras import layers
 from bench.measure import Sizes, train_for_seconds
 from bench.report import Row
 from bench.vae import NOTEBOOK, trained
-from helpers import image_datasets
-from helpers.batches import PictureBatches
+from helpers.data import digits as digit_data
+from helpers.training.batches import PictureBatches
 from tools.lift import lift
 
 GARMENT_BATCH, DIGIT_BATCH, OUR_BATCH = 100, 16, 64  # the books', and our notebook's
@@ -35,7 +35,7 @@ def garments(sizes: Sizes) -> list[Row]:
     """Return the row of the cross-entropy of rebuilt held-out garments after the same seconds of training."""
     keras.utils.set_random_seed(sizes.seed)
     notebook = lift(NOTEBOOK, "build_autoencoder", "cross_entropy", "framed", "as_floats")
-    data = image_datasets.load_fashion_mnist(*sizes.autoencoded)
+    data = digit_data.load_fashion_mnist(*sizes.autoencoded)
     pictures, held_out = notebook.framed(data.train_images), notebook.as_floats(notebook.framed(data.test_images))
 
     def built(rate: object) -> keras.Model:
@@ -79,7 +79,7 @@ def digits(sizes: Sizes) -> list[Row]:
     """Return the row of the negative ELBO of held-out digits after the same seconds of training."""
     keras.utils.set_random_seed(sizes.seed)
     notebook = lift(NOTEBOOK, "VAE", "first_edition", "this_notebook", "framed", "as_floats")
-    data = image_datasets.load_mnist(*sizes.autoencoded)
+    data = digit_data.load_mnist(*sizes.autoencoded)
     small, pictures = data.train_images[..., None], notebook.framed(data.train_images)
 
     def built(rate: object) -> keras.Model:

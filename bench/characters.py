@@ -13,7 +13,9 @@ import numpy as np
 from bench import recipes
 from bench.measure import Sizes, interleaved_rates, multiply_adds, say, seconds_of, seconds_per_step, warm_up
 from bench.report import Row, rate_row
-from helpers import datasets, metrics, text
+from helpers import text
+from helpers.data import texts
+from helpers.metrics import texts as text_metrics
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_text_generation.ipynb"
@@ -24,7 +26,7 @@ class Task:
     """The text split as in the notebook, the positions at which every model is scored, and the notebook's code."""
 
     def __init__(self, sizes: Sizes) -> None:
-        characters = datasets.load_nietzsche().text[: sizes.corpus].lower()
+        characters = texts.load_nietzsche().text[: sizes.corpus].lower()
         self.vocabulary = text.Vocabulary(sorted(set(characters)))
         self.training, held_out = text.split_off_end(self.vocabulary.encode(characters), share=0.05, least=101)
         self.contexts, self.targets = text.held_out_contexts(held_out, recipes.WINDOW, sizes.positions)
@@ -35,7 +37,7 @@ class Task:
 
     def score(self, next_logits: Callable[[np.ndarray], np.ndarray]) -> float:
         """Return nats per held-out character of any model, given as contexts (n, 60) → logits (n, symbols)."""
-        return metrics.nats_per_symbol(next_logits(self.contexts), self.targets)
+        return text_metrics.nats_per_symbol(next_logits(self.contexts), self.targets)
 
     def batches(self, epoch: int):
         return text.window_batches(self.training, length=50, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
@@ -139,7 +141,7 @@ def train_ours(task: Task, seconds: float, goal: float) -> Run:
 def _compiled(task: Task, steps: int) -> keras.Model:
     keras.utils.set_random_seed(task.seed)
     model = task.notebook.build_character_model(len(task.vocabulary))
-    model.get_layer("logits").bias.assign(metrics.log_frequencies(task.training, len(task.vocabulary)))
+    model.get_layer("logits").bias.assign(text_metrics.log_frequencies(task.training, len(task.vocabulary)))
     rate = task.notebook.decaying_rate(0.008, steps)  # this line, the one above and the next: as in the notebook
     optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0)
     model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from bench.measure import SEED, Sizes, say, seconds_of
 from bench.report import Row
-from helpers import backbones, pictures
+from helpers.data import photographs
+from helpers.networks import pretrained
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_deep_dream.ipynb"
@@ -66,7 +67,7 @@ def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarra
     return (image.numpy()[0] + 1) / 2
 
 
-def our_dream(backbone: backbones.Backbone, picture: np.ndarray, steps: int, as_the_book: bool) -> np.ndarray:
+def our_dream(backbone: pretrained.Backbone, picture: np.ndarray, steps: int, as_the_book: bool) -> np.ndarray:
     """Dream as the notebook does, with the second edition's settings and no roll; compiles anew each time.
 
     Climbing multiplies the smallest difference: noise of a millionth in the first picture gives another dream, and
@@ -77,7 +78,7 @@ def our_dream(backbone: backbones.Backbone, picture: np.ndarray, steps: int, as_
     normalise, length = notebook.unit_length, RATE / 2  # the notebook's pictures have half the book's range
     if as_the_book:
         notebook.images = SimpleNamespace(resize=lambda values, *size: tf.image.resize(values, size).numpy())
-        backbone = replace(backbone, preprocessing=backbones.Preprocessing("book", _from_books_range(backbone), _same))
+        backbone = replace(backbone, preprocessing=pretrained.Preprocessing("book", _from_books_range(backbone), _same))
         normalise, length, picture = _books_length, RATE, picture * 2 - 1
     gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["second edition"]))
     settings = {"step": length, "normalise": normalise}
@@ -89,10 +90,10 @@ def _same(values):
     return values
 
 
-def _from_books_range(backbone: backbones.Backbone) -> Callable:
+def _from_books_range(backbone: pretrained.Backbone) -> Callable:
     """Return what turns [-1, 1] into what the net takes: for InceptionV3, nothing."""
     preprocess = backbone.preprocessing.preprocess
-    return _same if backbone.preprocessing is backbones.INCEPTION else lambda values: preprocess(values / 2 + 0.5)
+    return _same if backbone.preprocessing is pretrained.INCEPTION else lambda values: preprocess(values / 2 + 0.5)
 
 
 def _books_length(gradient: np.ndarray) -> np.ndarray:
@@ -107,9 +108,9 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 def whole_dream(sizes: Sizes) -> list[Row]:
     """Return the row of the seconds of a whole dream, tracing and compiling included."""
-    backbone = backbones.load_network("inception_v3")
+    backbone = pretrained.load_network("inception_v3")
     weights = backbone.presets.dream["second edition"]
-    picture = pictures.load_picture("china", sizes.dream_height).pixels
+    picture = photographs.load_picture("china", sizes.dream_height).pixels
     results: dict[str, np.ndarray] = {}
     net = in_books_range(backbone)
     actions = {
@@ -151,14 +152,14 @@ def whole_dream(sizes: Sizes) -> list[Row]:
     ]
 
 
-def in_books_range(backbone: backbones.Backbone, edition: str = "second edition") -> keras.Model:
+def in_books_range(backbone: pretrained.Backbone, edition: str = "second edition") -> keras.Model:
     """Return the net itself where it takes [-1, 1], as InceptionV3 does, or else behind a layer that converts."""
-    if backbone.preprocessing is backbones.INCEPTION:
+    if backbone.preprocessing is pretrained.INCEPTION:
         return backbone.model
     entrance = keras.Input((None, None, 3))
     values = keras.layers.Lambda(_from_books_range(backbone))(entrance)
     names = list(backbone.presets.dream[edition])
-    seen = backbones.features(backbone, names)(values)
+    seen = pretrained.features(backbone, names)(values)
     outputs = [keras.layers.Identity(name=name)(seen[name]) for name in names]
     return keras.Model(entrance, outputs)
 

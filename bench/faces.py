@@ -14,8 +14,8 @@ from PIL import Image
 from bench.measure import Sizes, say, train_for_seconds
 from bench.report import Row
 from bench.vae import NOTEBOOK, trained
-from helpers import celeba
-from helpers.batches import PictureBatches
+from helpers.data import faces as face_data
+from helpers.training.batches import PictureBatches
 from tools.lift import lift
 
 SIDE, LATENT, BATCH, OUR_BATCH = 32, 200, 128, 64  # the book's, and our notebook's batch
@@ -58,7 +58,7 @@ class RecipeVAE(keras.Model):
 def rebuilding(sizes: Sizes) -> list[Row]:
     """Return the row of the error of rebuilt held-out faces after the same seconds of training."""
     keras.utils.set_random_seed(sizes.seed)
-    faces = celeba.load_faces(sizes.gan_faces, sizes.gan_scored)
+    faces = face_data.load_faces(sizes.gan_faces, sizes.gan_scored)
     halved = _halved(faces.test_images / np.float32(255))
     recipe, recipe_pictures = _recipe_trained(faces.train_images, sizes)
     ours, our_pictures = _ours_trained(faces.train_images, sizes)

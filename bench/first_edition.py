@@ -16,9 +16,11 @@ from scipy.optimize import fmin_l_bfgs_b
 from bench import dream, gan, style
 from bench.measure import SEED, Sizes, interleaved_rates, say, seconds_of
 from bench.report import Row, rate_row
-from helpers import backbones, celeba, pictures
-from helpers.batches import PictureBatches
-from helpers.descent import Descent
+from helpers.data import faces as face_data
+from helpers.data import photographs
+from helpers.networks import pretrained
+from helpers.training.batches import PictureBatches
+from helpers.training.descent import Descent
 from tools.lift import lift
 
 EDITION = "first edition"
@@ -61,9 +63,9 @@ def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarra
 
 def whole_dream(sizes: Sizes) -> list[Row]:
     """Return the row of the seconds of a whole dream, tracing and compiling included."""
-    backbone = backbones.load_network("inception_v3")
+    backbone = pretrained.load_network("inception_v3")
     weights = backbone.presets.dream[EDITION]
-    picture = pictures.load_picture("china", sizes.dream_height).pixels
+    picture = photographs.load_picture("china", sizes.dream_height).pixels
     net, notebook = dream.in_books_range(backbone, EDITION), lift(dream.NOTEBOOK, *dream.NAMES)
     settings = {"step": STEP / 2, "normalise": notebook.mean_absolute}  # the notebook's pictures have half the range
 
@@ -163,7 +165,7 @@ class RecipeGAN:
 def gan_training(sizes: Sizes) -> list[Row]:
     """Return the row of pictures trained on in a second, with the book's networks both ways."""
     notebook = lift(gan.NOTEBOOK, "GAN", "step_operations")
-    faces = celeba.load_faces(BATCH * sizes.first_gan_steps, 1).train_images[:, ::2, ::2]
+    faces = face_data.load_faces(BATCH * sizes.first_gan_steps, 1).train_images[:, ::2, ::2]
     recipe, ours = RecipeGAN(), notebook.GAN(*gan_networks())
     ours.compile()
     dataset, floats = PictureBatches(faces, BATCH, SEED)(0), faces.astype(np.float32) / 127.5 - 1

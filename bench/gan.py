@@ -11,14 +11,10 @@ import tensorflow as tf
 
 from bench.measure import SEED, Sizes, interleaved_rates, matmul_gflops, say, train_for_seconds
 from bench.report import Row, rate_row
-from helpers import celeba, images, latents
-from helpers.batches import PictureBatches
-from helpers.picture_metrics import (
-    KernelInceptionDistance,
-    feature_model,
-    kernel_inception_distance,
-    picture_features,
-)
+from helpers import images, latents
+from helpers.data import faces as face_data
+from helpers.metrics.pictures import KernelInceptionDistance, feature_model, kernel_inception_distance, picture_features
+from helpers.training.batches import PictureBatches
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_dcgan.ipynb"
@@ -65,7 +61,7 @@ def _models() -> tuple[object, dict[str, keras.Model]]:
 def training(sizes: Sizes) -> list[Row]:
     """Return the rows of pictures trained on in a second: the book's network with a shared fake, and our preset."""
     notebook, models = _models()
-    faces = celeba.load_faces(sizes.gan_steps * sizes.gan_batch, 1)
+    faces = face_data.load_faces(sizes.gan_steps * sizes.gan_batch, 1)
     dataset = PictureBatches(faces.train_images, sizes.gan_batch, SEED, flip=True)(0)
     few = dataset.take(max(1, sizes.gan_steps // 10))  # the book's steps take seconds
 
@@ -98,7 +94,7 @@ def quality(sizes: Sizes) -> list[Row]:
     """Return the row of KIDs to held-out faces after the same seconds of training, compiling not counted."""
     keras.utils.set_random_seed(sizes.seed)
     notebook, models = _models()
-    faces = celeba.load_faces(sizes.gan_faces, sizes.gan_scored)
+    faces = face_data.load_faces(sizes.gan_faces, sizes.gan_scored)
     net = feature_model()
     held_out = picture_features(net, faces.test_images)
     z = latents.fixed_noise(len(held_out), LATENT, sizes.seed + 5)

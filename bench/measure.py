@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.pretrained import assign, values_of
+from helpers.networks.weights import assign, values_of
 
 SEED = 1
 _started = time.perf_counter()

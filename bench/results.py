@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.report import Measurement, Row
-from helpers.errors import UserError
+from helpers.session import UserError
 
 SERIES = "ratios", "operations", "differences"
 

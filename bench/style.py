@@ -13,15 +13,17 @@ import tensorflow as tf
 
 from bench.measure import Sizes, interleaved_rates, say, seconds_of
 from bench.report import Row, rate_row
-from helpers import backbones, images, pictures
-from helpers.descent import Descent
+from helpers import images
+from helpers.data import photographs
+from helpers.networks import pretrained
+from helpers.training.descent import Descent
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "03_neural_style_transfer.ipynb"
 
 
 def recipe_objective(
-    network: backbones.Backbone, content: np.ndarray, style: np.ndarray, weights: dict[str, float]
+    network: pretrained.Backbone, content: np.ndarray, style: np.ndarray, weights: dict[str, float]
 ) -> Callable:
     """Return the book's step: (1, height, width, 3) in the network's range → loss, gradient.
 
@@ -66,13 +68,13 @@ class Task:
     """Photograph, painting and network at one height; the book's loss by the notebook's objective and by the recipe."""
 
     def __init__(self, height: int, edition: str = "second edition") -> None:
-        self.network = backbones.load_network("vgg19", "vgg16")
-        self.content = images.fit(pictures.load_picture("china").pixels, height)
-        self.style = images.resize(pictures.load_picture("starry_night").pixels, *self.content.shape[:2])
+        self.network = pretrained.load_network("vgg19", "vgg16")
+        self.content = images.fit(photographs.load_picture("china").pixels, height)
+        self.style = images.resize(photographs.load_picture("starry_night").pixels, *self.content.shape[:2])
         names = ("make_objective", "measure_targets", "books", "PRESETS", "minimise", "follow_gradient")
         self.notebook = lift(NOTEBOOK, *names)
         presets, preprocess = self.network.presets, self.network.preprocessing.preprocess
-        features = backbones.features(self.network, [*presets.style, presets.content])
+        features = pretrained.features(self.network, [*presets.style, presets.content])
         layers = (presets.content, presets.style)
         self.targets = self.notebook.measure_targets(
             features, preprocess, layers, self.content, self.style, self.notebook.books
@@ -106,7 +108,7 @@ def step(sizes: Sizes) -> list[Row]:
     return [rate_row(job, "per second", *rates, "2.4", notes, flop)]
 
 
-def convolutions(network: backbones.Backbone, height: int, width: int, whole: bool) -> float:
+def convolutions(network: pretrained.Backbone, height: int, width: int, whole: bool) -> float:
     """Return the floating-point operations of a picture's way through the convolutions of a network without branches.
 
     Args:

@@ -20,8 +20,8 @@ from bench.measure import (
     train_for_seconds,
 )
 from bench.report import Row, rate_row
-from helpers import image_datasets
-from helpers.batches import PictureBatches
+from helpers.data import digits
+from helpers.training.batches import PictureBatches
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "04_variational_autoencoder.ipynb"
@@ -85,7 +85,7 @@ def trained(build: Callable, batches: PictureBatches, seconds: float) -> tuple[k
 def training(sizes: Sizes) -> list[Row]:
     """Return the row of pictures trained on in a second, with the second edition's network both ways."""
     notebook = lift(NOTEBOOK, "VAE", "second_edition", "framed")
-    pictures = notebook.framed(image_datasets.load_mnist(sizes.vae_steps * BATCH).train_images)
+    pictures = notebook.framed(digits.load_mnist(sizes.vae_steps * BATCH).train_images)
     dataset = PictureBatches(pictures, BATCH, SEED)(0)
     pipeline = len(pictures) / seconds_of(lambda: [None for _ in PictureBatches(pictures, BATCH, SEED)(1)])
     recipe, ours = RecipeVAE(*notebook.second_edition(2)), notebook.VAE(*notebook.second_edition(2))

@@ -24,8 +24,10 @@ from bench.measure import (
     warm_up,
 )
 from bench.report import Row, rate_row
-from helpers import datasets, metrics, text
-from helpers.compiling import compiled
+from helpers import text
+from helpers.data import texts
+from helpers.metrics import texts as text_metrics
+from helpers.training.machine import compiled
 from tools.lift import lift
 
 TEMPERATURES = [0.2, 0.5, 0.7, 1.0, 1.5]
@@ -43,7 +45,7 @@ class Task:
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes, self.notebook = sizes, lift(NOTEBOOK, *LIFTED)
-        reviews = text.without_breaks(datasets.load_imdb(train_limit=sizes.reviews, test_limit=1).train)
+        reviews = text.without_breaks(texts.load_imdb(train_limit=sizes.reviews, test_limit=1).train)
         training = reviews[: -sizes.held_out_reviews]
         words = self.notebook.make_vectorizer(training, sizes.vocabulary).get_vocabulary()[2:]
         words += [f"unused{number}" for number in range(sizes.vocabulary - 2 - len(words))]
@@ -78,7 +80,7 @@ class Task:
         model = self.notebook.TransformerLanguageModel(len(self.vocabulary), context=self.sizes.context)
         model(self.windows[:1, :-1])
         words = self.windows[:, 1:][self.windows[:, 1:] > 0]
-        self.notebook.start_as_unigram(model, metrics.log_frequencies(words, len(self.vocabulary)))
+        self.notebook.start_as_unigram(model, text_metrics.log_frequencies(words, len(self.vocabulary)))
         rate = self.notebook.decaying_rate(0.002, steps)  # this and the next line: as the notebook compiles it
         optimizer = keras.optimizers.AdamW(rate, weight_decay=0.02, beta_2=0.98, clipnorm=1.0)
         model.compile(optimizer=optimizer, loss=self.notebook.adaptive_cross_entropy(model))

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from helpers.errors import UserError
+from helpers.session import UserError
 
 LONGEST_SIDE = 3_000  # pixels; a larger picture is shrunk to it, unless the caller says otherwise
 LEAST_SIDE = 32  # pixels; below it a network has nothing to see

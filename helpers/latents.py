@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from helpers.errors import UserError
+from helpers.session import UserError
 
 LEAST_SINE = 1e-6  # of the angle between two directions; below it they span no plane
 

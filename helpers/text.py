@@ -1,13 +1,14 @@
-"""Text as integers: a vocabulary, windows cut out of a long text, batches in an order fixed by seed and epoch."""
+"""Text as integers: a vocabulary, windows cut out of a long text, and what a sampler is asked for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
+from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from helpers.batches import untuned
-from helpers.errors import UserError
+from helpers.session import UserError
 
 
 class Vocabulary:
@@ -71,50 +72,6 @@ def split_off_end(ids: np.ndarray, share: float, least: int) -> tuple[np.ndarray
     return ids[:cut], ids[cut:]
 
 
-def window_batches(ids: np.ndarray, length: int, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
-    """Cut a text into windows and return shuffled batches of (inputs, targets), each `(batch_size, length)` int32.
-
-    A target is the symbol that follows its input, so the targets are the inputs moved by one place.
-    The windows stand side by side; where the first begins, and their order, depend on `seed` and
-    `epoch` alone, so an epoch can be repeated exactly. Every epoch has the same number of batches.
-
-    Raises:
-        UserError: the text is too short for one batch of windows.
-    """
-    generator = np.random.default_rng((seed, epoch))
-    starts = np.arange(generator.integers(length), len(ids) - length, length)
-    generator.shuffle(starts)
-    batches = (len(ids) // length - 1) // batch_size  # what is left when the first window begins latest
-    if batches < 1:
-        raise UserError(
-            f"the text has {len(ids):,} symbols, too few for a batch of {batch_size} windows of {length}. "
-            "Give a longer text, shorter windows or a smaller batch."
-        )
-    starts = starts[: batches * batch_size].reshape(batches, batch_size, 1)
-    return _shifted_batches(starts, lambda start: tf.gather(ids, start + np.arange(length + 1)))
-
-
-def sequence_batches(sequences: np.ndarray, batch_size: int, seed: int, step: int, steps: int) -> tf.data.Dataset:
-    """Return `steps` batches of (inputs, targets) from padded sequences, from training step `step` on.
-
-    The sequences are shuffled anew for each pass over them, by `seed` and the number of the pass.
-
-    Args:
-        sequences: `(sequences, length + 1)` int32, padded with 0.
-        step: how many batches were drawn before; the same step always gives the same batches.
-    """
-    per_pass = len(sequences) // batch_size
-    if not per_pass:
-        raise UserError(f"{len(sequences):,} sequences are too few for a batch of {batch_size}. Give more text.")
-    first_pass, last_pass = step // per_pass, (step + steps - 1) // per_pass
-    orders = [
-        np.random.default_rng((seed, number)).permutation(len(sequences))[: per_pass * batch_size]
-        for number in range(first_pass, last_pass + 1)
-    ]
-    order = np.concatenate(orders).reshape(-1, batch_size)[step - first_pass * per_pass :][:steps]
-    return _shifted_batches(order, lambda rows: tf.gather(sequences, rows))
-
-
 def pad_windows(documents: Iterable[np.ndarray], length: int) -> np.ndarray:
     """Cut each document into windows of `length + 1` ids that overlap by one, and pad the last with 0.
 
@@ -144,14 +101,6 @@ def held_out_contexts(ids: np.ndarray, context: int, positions: int) -> tuple[np
     return ids[places[:, None] + np.arange(-context, 0)], ids[places]
 
 
-def _shifted_batches(index: np.ndarray, gather) -> tf.data.Dataset:
-    def inputs_and_targets(item):
-        window = gather(item)
-        return window[:, :-1], window[:, 1:]
-
-    return untuned(tf.data.Dataset.from_tensor_slices(index).map(inputs_and_targets).prefetch(2))
-
-
 def without_breaks(reviews: Iterable[str]) -> list[str]:
     """Return reviews with a blank in the place of each HTML line break (`<br />`)."""
     return [review.replace("<br />", " ") for review in reviews]
@@ -162,3 +111,108 @@ def encode_documents(vectorizer, documents: Sequence[str]) -> list[np.ndarray]:
     # Not through tf.data, which takes 35 ms to prepare: an explorer asks at every key that is pressed.
     batches = (vectorizer(tf.constant(documents[i : i + 512])) for i in range(0, len(documents), 512))
     return [row[row > 0].astype(np.int32) for batch in batches for row in batch.numpy()]
+
+
+PLACES = 1_024  # a text has room for a multiple of this; each new number of places is compiled anew
+
+
+class Request(NamedTuple):
+    """A text to continue, in several streams at once.
+
+    `prompt` (streams, places) int32 holds the same ids in each row, `read` of them, then room for `length`
+    more and for what rounding up adds; `temperature` (streams,) float32; `uniform` (places, streams)
+    float32 in [0, 1), a random number for each choice; `narrow` is (top_k int32, top_p float32), or
+    None where they cut nothing off. What stands before the place `begin` has been read already.
+    """
+
+    prompt: tf.Tensor
+    begin: tf.Tensor
+    read: tf.Tensor
+    length: tf.Tensor
+    temperature: tf.Tensor
+    uniform: tf.Tensor
+    narrow: tuple[tf.Tensor, tf.Tensor] | None
+
+
+def request(
+    prompt_ids: np.ndarray,
+    length: int,
+    temperatures: Sequence[float],
+    seed: int = 0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+) -> Request:
+    """Check what is asked for and return it as tensors.
+
+    Args:
+        prompt_ids: what all streams begin with, `(read,)`, or `(streams, read)` if each has its own text.
+        length: how many ids to write.
+        temperatures: one for each stream. 0 means the most probable symbol; a huge one is allowed and
+            makes all symbols equally likely.
+        seed: of the random numbers, which are the same on every machine.
+        top_k: keep the most probable `top_k` symbols; None means no limit.
+        top_p: keep the fewest symbols whose probabilities add up to `top_p`, in (0, 1].
+
+    Raises:
+        UserError: a setting makes no sense, or the prompt is empty.
+    """
+    _check(temperatures, top_k, top_p, length)
+    ids = np.atleast_2d(np.asarray(prompt_ids, np.int32))
+    if not ids.size:
+        raise UserError("the prompt is empty. Give at least one symbol to begin with.")
+    read = ids.shape[1]
+    ids = np.broadcast_to(ids, (len(temperatures), read))
+    room = -(read + length) % PLACES
+    unlimited = top_k is None and top_p == 1
+    most = np.iinfo(np.int32).max
+    return Request(
+        prompt=tf.constant(np.pad(ids, [(0, 0), (0, length + room)])),
+        begin=tf.constant(0),
+        read=tf.constant(read),
+        length=tf.constant(length),
+        temperature=tf.constant(temperatures, tf.float32),
+        uniform=tf.constant(np.random.default_rng(seed).random((read + length + room, len(temperatures)), np.float32)),
+        narrow=None if unlimited else (tf.constant(min(top_k or most, most)), tf.constant(top_p, tf.float32)),
+    )
+
+
+def new_ids(written: tf.Tensor, request: Request) -> np.ndarray:
+    """Return what was written after the prompt, `(streams, length)` int32, out of `(streams, places)`."""
+    read, length = int(request.read), int(request.length)
+    return written[:, read : read + length].numpy()
+
+
+def in_pieces(generate: Callable, state: object, request: Request, size: int) -> Iterator[np.ndarray]:
+    """Write piece by piece what is asked for; yield new ids `(streams, size)` int32, fewer in the last piece.
+
+    Together they are what one call gives that writes everything.
+
+    Args:
+        generate: called as `generate(state, request)`, where `state` holds what stands before `request.begin`;
+            returns all that is written, `(streams, places)` int32, and the state before the last new id was read.
+        state: before anything was read.
+        request: what is to be written, as `request()` gives it.
+        size: how many ids a piece has, at least 1.
+    """
+    end = int(request.read + request.length)
+    for place in range(int(request.read), end, size):
+        length = min(size, end - place)
+        request = request._replace(read=tf.constant(place), length=tf.constant(length))
+        written, state = generate(state, request)
+        yield new_ids(written, request)
+        request = request._replace(prompt=written, begin=tf.constant(place + length - 1))
+
+
+def _check(temperatures: Sequence[float], top_k: int | None, top_p: float, length: int) -> None:
+    temperatures = np.atleast_1d(np.asarray(temperatures, float))
+    if not len(temperatures):
+        raise UserError("no temperature was given. Give one for each text that is wanted.")
+    for temperature in temperatures:
+        if not np.isfinite(temperature) or temperature < 0:
+            raise UserError(f"a temperature of {temperature} makes no sense. Use 0 (always the most probable) or more.")
+    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
+        raise UserError(f"top_k={top_k} leaves nothing to choose from. Use a whole number from 1, or None (no limit).")
+    if not 0 < top_p <= 1:
+        raise UserError(f"top_p={top_p} is no share. Use a number above 0 and at most 1 (1 means no limit).")
+    if not isinstance(length, Integral) or length < 1:
+        raise UserError(f"a length of {length} writes nothing. Use a whole number from 1.")

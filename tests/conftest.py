@@ -81,17 +81,17 @@ def timers(monkeypatch):
     """Put a stand-in for threading.Timer into the explorers, whose work waits until the test says `fire`."""
     from explorer_tools import Timers
 
-    from helpers import explorers
+    from helpers.explorers import base
 
     made = Timers()
-    monkeypatch.setattr(explorers.threading, "Timer", made)
+    monkeypatch.setattr(base.threading, "Timer", made)
     return made
 
 
 @pytest.fixture
 def fresh_process(monkeypatch, tmp_path):
     """No variable set, no network known to be down, and a checkout of its own whose cache is empty."""
-    from helpers import downloads, sources
+    from helpers.data import downloads, sources
 
     for name in ("NB_DATA", "NB_OFFLINE", "GENERATIVE_DATA_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, configuration, given, settings
 from hypothesis import strategies as st
 
-from helpers.errors import UserError
+from helpers.session import UserError
 
 MB = 1_000_000
 few_and_many = pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from explorer_tools import SECONDS, Decoder, alert, find, walk_through, widgets_alive
 
-from helpers import picture_explorer
-from helpers.explorers import CONTROL_WIDTH, LABEL_WIDTH, LARGEST_SEED, sliders
-from helpers.face_explorer import FaceExplorer
-from helpers.gan_explorer import GeneratorExplorer
-from helpers.latent_pad import LatentPad
-from helpers.map_explorer import MapExplorer
-from helpers.picture_explorer import PictureExplorer
-from helpers.text_explorer import TextExplorer, Written
+from helpers.explorers import picture as picture_explorer
+from helpers.explorers.base import CONTROL_WIDTH, LABEL_WIDTH, LARGEST_SEED, sliders
+from helpers.explorers.faces import FaceExplorer
+from helpers.explorers.generator import GeneratorExplorer
+from helpers.explorers.map import MapExplorer
+from helpers.explorers.pad import LatentPad
+from helpers.explorers.picture import PictureExplorer
+from helpers.explorers.text import TextExplorer, Written
 
 LATENTS = np.random.default_rng(0).normal(size=(5, 2))
 FACES = np.full((5, 4, 4, 3), 0.5)

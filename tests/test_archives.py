@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.archives import npz_arrays, read_member, tar_members, zip_reader
-from helpers.errors import UserError
+from helpers.data.archives import npz_arrays, read_member, tar_members, zip_reader
+from helpers.session import UserError
 
 FILES = {"a/one.txt": os.urandom(5_000), "a/two.txt": b"", "a/three.bin": b"3"}
 TEXTS = {name: content for name, content in FILES.items() if name.endswith(".txt")}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers.attribute_readers import AttributeReaders
-from helpers.errors import UserError
+from helpers.metrics.attributes import AttributeReaders
+from helpers.session import UserError
 from tools.standins.faces import draw_faces
 
 

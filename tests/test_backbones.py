@@ -17,9 +17,12 @@ import tensorflow as tf
 from keras.src.legacy.saving import legacy_h5_format
 from sklearn.datasets import load_sample_image
 
-from helpers import backbones, images, pretrained, sources
-from helpers.backbones import CLASSES, build_feature_net
-from helpers.errors import UserError
+from helpers import images
+from helpers.data import sources
+from helpers.networks import pretrained as backbones
+from helpers.networks import weights as stored_weights
+from helpers.networks.pretrained import CLASSES, build_feature_net
+from helpers.session import UserError
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
 OFFICIAL = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -235,12 +238,12 @@ def test_the_embedded_nets_activations_are_near_one_on_a_photograph(embedded, ph
 
 
 def test_the_embedded_nets_card_says_what_it_is():
-    shipped = pretrained.load("feature_net")
+    shipped = stored_weights.load_weights("feature_net")
     assert len(shipped.symbols) == CLASSES
     assert "non-commercial" in shipped.facts["licence"]
     assert set(shipped.facts) == {"made by", "data", "training", "held out", "date", "licence"}
     assert sum(array.size for array in shipped.arrays) == build_feature_net().count_params()
-    assert (pretrained.FOLDER / "feature_net.npz").stat().st_size <= 5_000_000
+    assert (stored_weights.FOLDER / "feature_net.npz").stat().st_size <= 5_000_000
 
 
 @pytest.mark.parametrize("name", ["inception_v3", "vgg19", "vgg16"])

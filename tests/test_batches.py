@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers.batches import PictureBatches, in_order
-from helpers.errors import UserError
+from helpers.session import UserError
+from helpers.training.batches import PictureBatches, in_order
 
 
 @pytest.fixture

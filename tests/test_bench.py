@@ -15,19 +15,20 @@ import bench.__main__ as command
 from bench import first_edition, recipes, report, results, words
 from bench.__main__ import JOBS
 from bench.measure import SMALL, interleaved_rates, train_for_seconds, warm_up
-from helpers import metrics, text
-from helpers.errors import UserError
-from helpers.pretrained import values_of
+from helpers import text
+from helpers.metrics import texts
+from helpers.networks.weights import values_of
+from helpers.session import UserError
 
 
 @pytest.fixture(scope="module")
 def small_runs():
     """Each job's rows at the smallest size, and what the two scorers were called with."""
     scored: dict[str, list] = {"characters": [], "words": []}
-    nats_per_symbol, score = metrics.nats_per_symbol, words.Task.score
+    nats_per_symbol, score = texts.nats_per_symbol, words.Task.score
     with pytest.MonkeyPatch.context() as patch:
         spy = lambda logits, targets: scored["characters"].append(targets) or nats_per_symbol(logits, targets)  # noqa: E731
-        patch.setattr(metrics, "nats_per_symbol", spy)
+        patch.setattr(texts, "nats_per_symbol", spy)
         patch.setattr(words.Task, "score", lambda task, model: scored["words"].append(model) or score(task, model))
         once = dataclasses.replace(SMALL, repeats=1)
         return {name: job(once) for name, job in JOBS.items()}, scored

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import sources
+from helpers.data import sources
 from tools import bundle
 from tools.environment import SetupError, check_bundle, this_system
 

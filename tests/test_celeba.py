@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import celeba, sources
-from helpers.celeba import load_faces
-from helpers.errors import UserError
+from helpers.data import faces as face_data
+from helpers.data import sources
+from helpers.data.faces import load_faces
+from helpers.session import UserError
 
 REAL_FOLDER = Path(os.environ.get("GENERATIVE_DATA_DIR", "") or "none")
 COLUMNS = ["Bangs", "Smiling", "Wearing_Hat"]
@@ -79,8 +80,8 @@ def write(own_data):
 @pytest.fixture
 def decoded(monkeypatch):
     """The number of pictures that have been decoded, as a list that grows."""
-    seen, face = [], celeba._face
-    monkeypatch.setattr(celeba, "_face", lambda *given: seen.append(given[-1]) or face(*given))
+    seen, face = [], face_data._face
+    monkeypatch.setattr(face_data, "_face", lambda *given: seen.append(given[-1]) or face(*given))
     return seen
 
 
@@ -141,7 +142,7 @@ def test_with_limits_no_more_pictures_are_decoded_than_needed(write, decoded, pa
 def test_the_last_tenth_is_for_testing_and_never_more_than_the_most(write, monkeypatch):
     write({f"{number:06d}.jpg": plain(1) for number in range(1, 20)}, table(range(1, 20)))
     assert load_faces().test_names == ["000019.jpg"]
-    monkeypatch.setattr(celeba, "LARGEST_TEST", 2)
+    monkeypatch.setattr(face_data, "LARGEST_TEST", 2)
     (sources.local_folders()[0] / "img_align_celeba.zip").unlink()
     write(pictures(), table())
     assert load_faces().test_names == ["000029.jpg", "000030.jpg"]
@@ -155,9 +156,9 @@ def test_a_table_of_more_pictures_than_there_are_serves(write):
 
 
 def test_the_whole_of_celeba_is_split_as_its_makers_did(write, monkeypatch):
-    monkeypatch.setattr(celeba, "OFFICIAL_COUNT", COUNT)
-    monkeypatch.setattr(celeba, "OFFICIAL_TRAIN", 20)
-    monkeypatch.setattr(celeba, "OFFICIAL_TEST", 26)
+    monkeypatch.setattr(face_data, "OFFICIAL_COUNT", COUNT)
+    monkeypatch.setattr(face_data, "OFFICIAL_TRAIN", 20)
+    monkeypatch.setattr(face_data, "OFFICIAL_TEST", 26)
     write(pictures(), table())
     faces = load_faces()
     assert faces.train_names[-1] == "000020.jpg" and len(faces.train_names) == 20
@@ -168,10 +169,10 @@ def test_the_whole_of_celeba_is_split_as_its_makers_did(write, monkeypatch):
 def test_the_official_boundaries():
     """From CelebA's list_eval_partition.txt: 162,770 for training, 19,867 for validation, 19,962 for testing."""
     names = [f"{number:06d}.jpg" for number in range(1, 202_600)]
-    train, test = celeba._split(names, Path("x"))
+    train, test = face_data._split(names, Path("x"))
     assert (train[0], train[-1], len(train)) == ("000001.jpg", "162770.jpg", 162_770)
     assert (test[0], test[-1], len(test)) == ("182638.jpg", "202599.jpg", 19_962)
-    train, test = celeba._split(names[:-1], Path("x"))
+    train, test = face_data._split(names[:-1], Path("x"))
     assert len(test) == 20_000 and len(train) == 182_598
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from trainings import all_equal
 
-from helpers.checkpoints import Checkpoints, settings_digest
+from helpers.training.checkpoints import Checkpoints, settings_digest
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7), np.zeros((0, 2), np.uint8)]
 

@@ -9,8 +9,11 @@ import pytest
 import tensorflow as tf
 from claims import Prose
 
-from helpers import datasets, metrics, sampling, text
-from helpers.errors import UserError
+from helpers import text
+from helpers import text as sampling
+from helpers.data import texts
+from helpers.metrics import texts as text_metrics
+from helpers.session import UserError
 from tools.lift import code_of, lift
 
 PROSE = Prose("01_text_generation")
@@ -59,8 +62,8 @@ def test_entropies_that_the_prose_states():
 
 def test_counts_that_the_prose_states():
     [targets, _] = PROSE.said(r"one every 3.*?next character: ([\d,]+) targets a pass, and each costs (\d+) steps")
-    assert len(range(0, datasets.NIETZSCHE_CHARACTERS - 60, 3)) == targets == 200_278
-    ours = int(0.95 * datasets.NIETZSCHE_CHARACTERS) // 50 * 50
+    assert len(range(0, texts.NIETZSCHE_CHARACTERS - 60, 3)) == targets == 200_278
+    ours = int(0.95 * texts.NIETZSCHE_CHARACTERS) // 50 * 50
     [fewer] = PROSE.said(r"costs about (\d+) times fewer LSTM steps")
     assert targets * 60 / ours == pytest.approx(fewer, rel=0.1)
     assert "nearly three times as many targets" in PROSE.flat and 2.7 < ours / targets < 3
@@ -69,7 +72,7 @@ def test_counts_that_the_prose_states():
 
 
 def test_counts_of_the_text_that_is_there(capsys):
-    corpus = datasets.load_nietzsche()
+    corpus = texts.load_nietzsche()
     characters = corpus.text.lower()
     windows = sum(1 for start in range(len(characters)) if start % 3 == 0 and start + 60 < len(characters))
     found = (len(characters), len(set(characters)), windows)
@@ -230,12 +233,12 @@ def test_an_untrained_model_scores_as_unigram_does_once_its_biases_are_set():
     keras.utils.set_random_seed(5)
     model = nb.build_character_model(57)
     ids = np.random.default_rng(1).geometric(0.1, (4, 60)) % 57
-    frequencies = metrics.log_frequencies(ids, 57)
+    frequencies = text_metrics.log_frequencies(ids, 57)
     assert np.exp(frequencies).sum() == pytest.approx(1)
     assert 'get_layer("logits").bias.assign(metrics.log_frequencies(training_ids' in code_of(PROSE.path)
     model.get_layer("logits").bias.assign(frequencies)
     nats = float(tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(ids, model(ids), from_logits=True)))
-    assert nats == pytest.approx(metrics.unigram_nats(ids, ids, 57), abs=0.05) and nats < math.log(57) - 0.3
+    assert nats == pytest.approx(text_metrics.unigram_nats(ids, ids, 57), abs=0.05) and nats < math.log(57) - 0.3
 
 
 def test_write_characters_equals_a_slow_loop(character_model):

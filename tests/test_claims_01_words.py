@@ -9,8 +9,11 @@ import pytest
 import tensorflow as tf
 from claims import Prose
 
-from helpers import datasets, metrics, sampling, text
-from helpers.errors import UserError
+from helpers import text
+from helpers import text as sampling
+from helpers.data import texts
+from helpers.metrics import texts as text_metrics
+from helpers.session import UserError
 from tools.lift import lift
 
 PROSE = Prose("01_text_generation")
@@ -36,7 +39,7 @@ def test_encoded_reviews_have_no_padding_and_unknown_words_are_one():
 
 def test_a_crop_would_throw_away_what_the_prose_says():
     assert "a crop to its first 100 words would throw away more than half of the text" in PROSE.flat
-    reviews = datasets.load_imdb(train_limit=500, test_limit=1)
+    reviews = texts.load_imdb(train_limit=500, test_limit=1)
     lengths = np.array([len(review.replace("<br />", " ").split()) for review in reviews.train])
     lost = np.maximum(lengths - 100, 0).sum() / lengths.sum()
     assert lost > 0.5 if reviews.is_real else lost == 0  # the stand-in's reviews are short
@@ -181,14 +184,14 @@ def test_the_loss_is_the_mean_over_words_of_the_cross_entropy_of_all_logits(tran
     targets = random_ids((3, 8), seed=1)
     targets[0, 5:] = targets[2, 1:] = 0
     logits = logits_at(transformer, ids)
-    nats = [metrics.nats_per_symbol(logits[i, j][None], targets[i, j][None]) for i, j in np.argwhere(targets > 0)]
+    nats = [text_metrics.nats_per_symbol(logits[i, j][None], targets[i, j][None]) for i, j in np.argwhere(targets > 0)]
     loss = nb.adaptive_cross_entropy(transformer)
     assert float(loss(targets, transformer(ids))) == pytest.approx(np.mean(nats), rel=1e-5)
     garbage = np.where((targets > 0)[..., None], transformer(ids), 99.0)  # what stands at padding is no matter
     assert float(loss(targets, garbage.astype(np.float32))) == pytest.approx(np.mean(nats), rel=1e-5)
     assert float(loss(np.zeros((2, 3), np.int32), transformer(ids[:2, :3]))) == 0
     frequent_only = np.full((3, 8), 3, np.int32)  # the second softmax is then empty
-    expected = metrics.nats_per_symbol(logits.reshape(-1, 12), frequent_only.ravel())
+    expected = text_metrics.nats_per_symbol(logits.reshape(-1, 12), frequent_only.ravel())
     assert float(loss(frequent_only, transformer(ids))) == pytest.approx(expected, rel=1e-5)
 
 
@@ -196,7 +199,7 @@ def test_biases_make_the_untrained_model_a_unigram():
     model = make_transformer()
     model.tokens.embeddings.assign(0 * model.tokens.embeddings)
     model.rare.kernel.assign(0 * model.rare.kernel)
-    frequencies = metrics.log_frequencies(np.random.default_rng(0).geometric(0.3, 400) % 12, 12)
+    frequencies = text_metrics.log_frequencies(np.random.default_rng(0).geometric(0.3, 400) % 12, 12)
     nb.start_as_unigram(model, frequencies)
     logits = logits_at(model, random_ids((1, 4)))
     np.testing.assert_allclose(tf.nn.log_softmax(logits)[0], np.tile(frequencies, (4, 1)), atol=1e-5)
@@ -206,7 +209,7 @@ def test_rare_words_are_as_rare_as_the_prose_says():
     assert "needed only where a rare word comes, which is about one position in seven" in PROSE.flat
     [frequent, rare] = PROSE.said(r"over the ([\d,]+) most frequent words.*?over the ([\d,]+) rare words")
     assert nb.TransformerLanguageModel(15_000).frequent == frequent and frequent + rare == 15_000
-    reviews = datasets.load_imdb(train_limit=3_000, test_limit=1)
+    reviews = texts.load_imdb(train_limit=3_000, test_limit=1)
     if not reviews.is_real:
         return  # a statement about the real reviews
     vectorizer = nb.make_vectorizer(text.without_breaks(reviews.train))

@@ -12,9 +12,11 @@ from scipy.ndimage import zoom
 
 from bench import first_edition
 from bench.dream import recipe_dream, similarity
-from helpers import backbones, images, pictures
-from helpers.errors import UserError
-from helpers.picture_metrics import share_by_size
+from helpers import images
+from helpers.data import photographs
+from helpers.metrics.pictures import share_by_size
+from helpers.networks import pretrained
+from helpers.session import UserError
 from tools.lift import lift
 
 PROSE = Prose("02_deep_dream")
@@ -29,12 +31,12 @@ LAYER = "block2_conv1"
 
 @pytest.fixture(scope="module")
 def backbone():
-    return backbones.load_network("feature_net")
+    return pretrained.load_network("feature_net")
 
 
 @pytest.fixture(scope="module")
 def picture():
-    return pictures.load_picture("china", 110).pixels
+    return photographs.load_picture("china", 110).pixels
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def test_a_direction_and_a_target_by_hand():
 
 
 def test_the_gradient_of_a_target_makes_the_picture_more_like_it(backbone, picture):
-    flower = pictures.load_picture("flower", 110).pixels
+    flower = photographs.load_picture("flower", 110).pixels
     objective = nb.like_target(LAYER, nb.features_of(backbone, LAYER, flower))
     made = nb.dream(nb.compile_gradient(backbone, objective), picture, octaves=1, steps=3, **CLIMB)
     assert made.values[0] < made.values[1] < made.values[2]
@@ -180,7 +182,7 @@ def test_lost_detail_is_what_shrinking_lost(picture):
 
 
 def test_without_steps_the_photograph_comes_back_through_all_octaves(gradient):
-    photograph = pictures.load_picture("china", 150).pixels
+    photograph = photographs.load_picture("china", 150).pixels
     made = nb.dream(gradient, photograph, octaves=3, steps=0, **CLIMB)
     np.testing.assert_allclose(made.picture, photograph, atol=1e-5)
     assert [list(stage) for stage in made.stages] == [["shrunk", "upscaled", "dreamed", "lost detail", "put back"]] * 3
@@ -220,11 +222,11 @@ BOOKS = {
 @pytest.mark.parametrize("edition", BOOKS)
 def test_the_dream_is_the_books_with_the_books_range_and_resizing(backbone, edition):
     recipe, resize, weights, normalise, step, least = BOOKS[edition]
-    photograph = pictures.load_picture("china", 150).pixels
-    same = backbones.Preprocessing("none", lambda values: values, lambda values: values)
+    photograph = photographs.load_picture("china", 150).pixels
+    same = pretrained.Preprocessing("none", lambda values: values, lambda values: values)
     books = lift(PROSE.path, *NAMES)
     books.images = SimpleNamespace(resize=resize)
-    plain = backbones.Backbone("feature_net", backbone.model, same, backbone.presets, "", True)
+    plain = pretrained.Backbone("feature_net", backbone.model, same, backbone.presets, "", True)
     gradient = books.compile_gradient(plain, books.mixture(weights))
     options = {"steps": 1, "step": step, "normalise": getattr(books, normalise)}
     ours = books.dream(gradient, photograph * 2 - 1, **options).picture
@@ -297,7 +299,7 @@ def test_shares_by_size_find_the_size():
 
 
 def test_octaves_put_the_dream_into_coarser_bands(gradient):
-    photograph = pictures.load_picture("china", 150).pixels
+    photograph = photographs.load_picture("china", 150).pixels
     shares = [
         share_by_size(nb.dream(gradient, photograph, octaves=n, steps=12 // n, **CLIMB).picture - photograph)
         for n in (1, 3)
@@ -310,7 +312,7 @@ def test_octaves_put_the_dream_into_coarser_bands(gradient):
 
 @pytest.fixture(scope="module")
 def answers():
-    given = vars(nb) | {"backbones": backbones, "np": np}
+    given = vars(nb) | {"backbones": pretrained, "np": np}
     names = dict(given)
     for block in PROSE.answers():
         exec(compile(block, "answer", "exec"), names)

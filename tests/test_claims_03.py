@@ -9,9 +9,11 @@ import tensorflow as tf
 from claims import Prose
 
 from bench.style import recipe_objective
-from helpers import backbones, images, standins
-from helpers.descent import Descent
-from helpers.errors import UserError
+from helpers import images
+from helpers.data import standins
+from helpers.networks import pretrained
+from helpers.session import UserError
+from helpers.training.descent import Descent
 from tools.lift import lift
 
 PROSE = Prose("03_neural_style_transfer")
@@ -26,7 +28,7 @@ random = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def network():
-    return backbones.load_network("feature_net")
+    return pretrained.load_network("feature_net")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def style():
 def see(network):
     """Return measure(content, style, constants) and the objective, on the small net."""
     presets, preprocess = network.presets, network.preprocessing.preprocess
-    features = backbones.features(network, [*presets.style, presets.content])
+    features = pretrained.features(network, [*presets.style, presets.content])
     layers = (presets.content, presets.style)
     measure = lambda content, style, constants=nb.relative: nb.measure_targets(  # noqa: E731
         features, preprocess, layers, content, style, constants

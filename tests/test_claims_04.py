@@ -10,9 +10,9 @@ from claims import Prose
 from scipy.stats import norm
 
 from helpers import latents
-from helpers.batches import PictureBatches, in_order
-from helpers.errors import UserError
-from helpers.pretrained import values_of
+from helpers.networks.weights import values_of
+from helpers.session import UserError
+from helpers.training.batches import PictureBatches, in_order
 from tools.lift import lift
 
 PROSE = Prose("04_variational_autoencoder")

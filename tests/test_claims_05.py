@@ -11,8 +11,9 @@ from conftest import ROOT
 from scipy.special import expit, log_expit
 from trainings import all_equal, number_gan
 
-from helpers import latents, pretrained
-from helpers.pretrained import values_of
+from helpers import latents
+from helpers.networks import weights as stored_weights
+from helpers.networks.weights import values_of
 from tools.lift import lift
 from tools.standins.faces import draw_faces
 
@@ -232,14 +233,14 @@ def test_the_vaes_decoder_is_that_of_notebook_04(nb):
         ROOT / "notebooks" / "04_variational_autoencoder.ipynb", "VAE", "build_face_encoder", "build_face_decoder"
     )
     vae = other.VAE(other.build_face_encoder(), other.build_face_decoder())
-    pretrained.load("celeba_vae").put_into(vae)
+    stored_weights.load_weights("celeba_vae").put_into(vae)
     z = latents.fixed_noise(3, 200, 1)
     np.testing.assert_allclose(nb.vae_decoder()(z), tf.sigmoid(vae.decoder(z)), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["celeba_gan", "drawn_gan"])
 def test_shipped_weights_fit_and_paint_different_faces(nb, name):
-    gan, shipped = nb.face_gan(), pretrained.load(name)
+    gan, shipped = nb.face_gan(), stored_weights.load_weights(name)
     shipped.put_into(keras.Sequential([gan.averaged, gan.discriminator]))
     painted = nb.paint(gan, latents.fixed_noise(150, 128, 1))  # in two batches
     assert painted.dtype == np.uint8 and painted.shape == (150, 64, 64, 3)
@@ -250,7 +251,7 @@ def test_shipped_weights_fit_and_paint_different_faces(nb, name):
 def test_the_text_describes_the_training_that_was_shipped():
     said_at_end = PROSE.said(r"at the end D\(real\) was ([\d.]+), D\(fake\) ([\d.]+) and the spread ([\d.]+\d)")
     [on_drawn] = PROSE.said(r"accuracy rose again, to ([\d.]+) after 50 epochs")
-    photographs, drawn = (pretrained.load(name).facts["at the end"] for name in ("celeba_gan", "drawn_gan"))
+    photographs, drawn = (stored_weights.load_weights(name).facts["at the end"] for name in ("celeba_gan", "drawn_gan"))
     figures = [
         float(re.search(rf"{re.escape(key)} ([\d.]+)", photographs)[1]) for key in ("D(real)", "D(fake)", "spread")
     ]

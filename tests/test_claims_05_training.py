@@ -10,9 +10,9 @@ from claims import Prose
 from trainings import all_equal, number_gan
 
 from helpers import latents
-from helpers.batches import PictureBatches
-from helpers.errors import UserError
-from helpers.pretrained import values_of
+from helpers.networks.weights import values_of
+from helpers.session import UserError
+from helpers.training.batches import PictureBatches
 from tools.lift import lift
 
 PROSE = Prose("05_dcgan")

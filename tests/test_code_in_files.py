@@ -10,8 +10,8 @@ import pytest
 from conftest import ROOT
 from test_backbones import own_folder, tiny_net  # noqa: F401 - a folder for weights, and a net of two layers
 
-from helpers import backbones
-from helpers.errors import UserError
+from helpers.networks import pretrained
+from helpers.session import UserError
 
 SPRUNG = Path("sprung")
 
@@ -31,7 +31,7 @@ def test_code_in_a_file_of_weights_is_not_run(own_folder, tmp_path, monkeypatch,
     path = own_folder / "vgg16_notop.weights.h5"
     save_with_code(path, ending)
     with pytest.raises(UserError, match="cannot be read as the weights of vgg16"):
-        backbones.load_network("vgg16")
+        pretrained.load_network("vgg16")
     assert not SPRUNG.exists()
     whole = path.rename(tmp_path / f"whole{ending}")
     keras.models.load_model(whole, safe_mode=False)(np.zeros((1, 8, 8, 3), np.float32))

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from helpers import compiling
+from helpers.training import machine
 
 
 def powers(base, count):
@@ -17,15 +17,15 @@ def powers(base, count):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_loop_gives_the_same_with_and_without_xla(monkeypatch, there):
-    if there and not compiling._xla_is_there():
+    if there and not machine._xla_is_there():
         pytest.skip("this TensorFlow has no XLA")
-    monkeypatch.setattr(compiling, "_xla_is_there", lambda: there)
-    function = compiling.compiled(powers)
+    monkeypatch.setattr(machine, "_xla_is_there", lambda: there)
+    function = machine.compiled(powers)
     assert function(tf.constant([2.0, 3.0]), tf.constant(5)).numpy().tolist() == [32.0, 243.0]
 
 
 @pytest.mark.parametrize("graphics", [[], ["GPU:0"]])
 def test_models_are_compiled_by_xla_on_a_gpu_only(monkeypatch, graphics):
-    monkeypatch.setattr(compiling, "_xla_is_there", lambda: True)
+    monkeypatch.setattr(machine, "_xla_is_there", lambda: True)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: graphics)
-    assert compiling.uses_xla() == bool(graphics)
+    assert machine.uses_xla() == bool(graphics)

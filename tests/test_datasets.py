@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from test_archives import write_tar
 
-from helpers import datasets
-from helpers.errors import UserError
+from helpers.data import texts
+from helpers.session import UserError
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
 EACH = 6  # reviews of a kind and half in the tiny copy
@@ -31,16 +31,16 @@ def official_files() -> dict[str, bytes]:
 @pytest.fixture
 def imdb(own_data, monkeypatch):
     """Return a function that writes an IMDB data set, complete with EACH reviews of a kind, and loads it."""
-    monkeypatch.setattr(datasets, "IMDB_REVIEWS", EACH)
+    monkeypatch.setattr(texts, "IMDB_REVIEWS", EACH)
 
-    def load(files: dict[str, bytes], packing: str = "tar.gz", **limits: int) -> datasets.Reviews:
+    def load(files: dict[str, bytes], packing: str = "tar.gz", **limits: int) -> texts.Reviews:
         if packing == "tar.gz":
             write_tar(own_data / "aclImdb_v1.tar.gz", files)
         else:
             for name, content in files.items():
                 (own_data / name).parent.mkdir(parents=True, exist_ok=True)
                 (own_data / name).write_bytes(content)
-        return datasets.load_imdb(**limits)
+        return texts.load_imdb(**limits)
 
     return load
 
@@ -85,12 +85,12 @@ def test_imdb_that_is_damaged_is_an_error(imdb, change, says, packing):
 
 def test_imdb_limit_below_one_is_an_error():
     with pytest.raises(UserError, match="at least 1"):
-        datasets.load_imdb(train_limit=0)
+        texts.load_imdb(train_limit=0)
 
 
 def test_imdb_standin_has_the_sizes_asked_for(monkeypatch):
     monkeypatch.setenv("NB_DATA", "standin")
-    reviews = datasets.load_imdb(train_limit=30, test_limit=10)
+    reviews = texts.load_imdb(train_limit=30, test_limit=10)
     assert (len(reviews.train), len(reviews.test)) == (30, 10)
     assert not set(reviews.train) & set(reviews.test)
     assert not reviews.is_real and reviews.source.startswith("Stand-in: 30 training and 10 test reviews")
@@ -98,7 +98,7 @@ def test_imdb_standin_has_the_sizes_asked_for(monkeypatch):
 
 
 def test_nietzsche_from_where_it_can_be_had(capsys):
-    corpus = datasets.load_nietzsche()
+    corpus = texts.load_nietzsche()
     assert capsys.readouterr().out == corpus.source + "\n"
     if corpus.is_real:
         assert len(corpus.text) == 600_893 and len(set(corpus.text.lower())) == 57
@@ -107,7 +107,7 @@ def test_nietzsche_from_where_it_can_be_had(capsys):
 
 
 def test_imdb_from_where_it_can_be_had():
-    reviews = datasets.load_imdb(train_limit=1_000, test_limit=100)
+    reviews = texts.load_imdb(train_limit=1_000, test_limit=100)
     assert (len(reviews.train), len(reviews.test)) == (1_000, 100)
     assert all(review.strip() for review in reviews.train)
     assert reviews.is_real == (reviews.entropy is None)
@@ -118,17 +118,17 @@ def test_imdb_from_where_it_can_be_had():
 def test_another_text_is_not_nietzsche(own_data):
     (own_data / "nietzsche.txt").write_text("PREFACE\n\n\nSUPPOSING that Truth is a woman" + "?" * 1_000)
     with pytest.raises(UserError, match="not the Nietzsche corpus"):
-        datasets.load_nietzsche()
+        texts.load_nietzsche()
 
 
 def test_nietzsche_with_windows_line_ends_serves(own_data):
-    text = (datasets.NIETZSCHE_START + "\n" * datasets.NIETZSCHE_CHARACTERS)[: datasets.NIETZSCHE_CHARACTERS]
+    text = (texts.NIETZSCHE_START + "\n" * texts.NIETZSCHE_CHARACTERS)[: texts.NIETZSCHE_CHARACTERS]
     (own_data / "nietzsche.txt").write_bytes(text.replace("\n", "\r\n").encode())
-    assert datasets.load_nietzsche().text == text
+    assert texts.load_nietzsche().text == text
 
 
 @pytest.mark.parametrize(
-    ("key", "load"), [("nietzsche.txt", datasets.load_nietzsche), ("aclImdb_v1.tar.gz", datasets.load_imdb)]
+    ("key", "load"), [("nietzsche.txt", texts.load_nietzsche), ("aclImdb_v1.tar.gz", texts.load_imdb)]
 )
 def test_real_mode_without_a_file_says_what_is_missing(own_data, key, load):
     with pytest.raises(UserError, match=f"{key}.*{own_data}"):
@@ -138,7 +138,7 @@ def test_real_mode_without_a_file_says_what_is_missing(own_data, key, load):
 def test_own_text(tmp_path):
     path = tmp_path / "own.txt"
     path.write_bytes("\ufeffcaf\u00e9 au lait\r\n".encode() + b"more\r\n" * 500)
-    corpus = datasets.read_corpus(path)
+    corpus = texts.read_corpus(path)
     assert corpus.text == "caf\u00e9 au lait\n" + "more\n" * 500 and str(path) in corpus.source
 
 
@@ -159,4 +159,4 @@ def test_own_text_that_nothing_can_be_learned_from(tmp_path, content, says):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=says):
-        datasets.read_corpus(path)
+        texts.read_corpus(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import images
-from helpers.descent import Descent
+from helpers.training.descent import Descent
 
 START = np.full((8, 10, 3), 0.5, np.float32)
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from web_server import CONTENT, SHA256
 
-from helpers import downloads
+from helpers.data import downloads
 
 PATIENCE = 0.5
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from explorer_tools import SECONDS
 
-from helpers import explorers
-from helpers.errors import UserError
-from helpers.explorers import Later, button, enlarged, generated, mark, sliders, status_line
+from helpers.explorers import base
+from helpers.explorers.base import Later, button, enlarged, generated, mark, sliders, status_line
+from helpers.session import UserError
 
 
 def test_a_picture_is_enlarged_by_whole_pixels():
@@ -63,7 +63,7 @@ def test_at_once_drops_what_waits(timers, later, done):
 
 def test_the_work_is_waited_for(monkeypatch):
     assert Later(print).wait(0), "nothing was asked for"
-    monkeypatch.setattr(explorers, "REST", 0)
+    monkeypatch.setattr(base, "REST", 0)
     begun, go_on = threading.Event(), threading.Event()
     later = Later(lambda: begun.set() or go_on.wait(SECONDS))
     later.call()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from explorer_tools import Decoder, find, first_two, from_browser, is_shown, pixels
 
-from helpers.errors import UserError
-from helpers.face_explorer import FaceExplorer
+from helpers.explorers.faces import FaceExplorer
+from helpers.session import UserError
 
 DIMENSIONS = 6
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from helpers.errors import UserError
-from helpers.frames import FrameSlider
+from helpers.explorers.frames import FrameSlider
 from helpers.images import png_bytes
+from helpers.session import UserError
 
 FRAMES = [np.full((4, 4, 3), grey) for grey in (0.0, 0.5, 1.0)]
 

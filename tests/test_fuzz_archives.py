@@ -12,10 +12,7 @@ import pytest
 from fuzzing import BOMB, LETTERS, MB, check_arrays, few_and_many, fuzz, mutated, npz_files
 from hypothesis import strategies as st
 
-from helpers import (
-    archives,
-    image_datasets,
-)
+from helpers.data import archives, digits
 
 NAMES = st.one_of(
     st.sampled_from(["a.txt", "./b.txt", "c/d.txt", "c/", "", ".", "é.txt", "a" * 300, "a\\b.txt", "con\x00.txt"]),
@@ -117,8 +114,8 @@ def test_archives(record_property, tmp_path, kind, inputs):
 
 @few_and_many
 def test_idx_files(record_property, tmp_path, inputs):
-    counts = dict.fromkeys(image_datasets.PARTS, (1,) * 10)
-    tiny = dataclasses.replace(image_datasets.MNIST, counts=counts)
+    counts = dict.fromkeys(digits.PARTS, (1,) * 10)
+    tiny = dataclasses.replace(digits.MNIST, counts=counts)
     arrays = [
         array for part in tiny.counts for array in (np.full((10, 28, 28), 7, np.uint8), np.arange(10, dtype="u1"))
     ]
@@ -144,4 +141,4 @@ def test_idx_files(record_property, tmp_path, inputs):
         for images_, labels in parts.values():
             assert images_.shape == (10, 28, 28) and sorted(labels) == list(range(10))
 
-    fuzz(record_property, inputs, choices.map(put), lambda _: image_datasets._read(paths, tiny), check, bound=2 * MB)
+    fuzz(record_property, inputs, choices.map(put), lambda _: digits._read(paths, tiny), check, bound=2 * MB)

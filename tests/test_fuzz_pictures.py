@@ -6,7 +6,8 @@ import numpy as np
 from fuzzing import MB, few_and_many, fuzz, mutated
 from PIL import Image, features
 
-from helpers import celeba, images
+from helpers import images
+from helpers.data import faces
 
 
 def picture_files() -> list[bytes]:
@@ -69,7 +70,7 @@ def test_faces(record_property, inputs):
         record_property,
         inputs,
         mutated([buffer.getvalue(), *picture_files()]),
-        lambda content: celeba._face(content, 32, 148 / 178, "000001.jpg"),
+        lambda content: faces._face(content, 32, 148 / 178, "000001.jpg"),
         check,
         bound=5 * MB,
     )

@@ -4,10 +4,7 @@ import pytest
 from fuzzing import LETTERS, MB, few_and_many, fuzz, mutated
 from hypothesis import strategies as st
 
-from helpers import (
-    celeba,
-    datasets,
-)
+from helpers.data import faces, texts
 from helpers.text import Vocabulary
 
 TABLE = b"3\nSmiling Male  Young\n000001.jpg  1 -1  1\n000002.jpg -1 -1 -1\r\n000003.jpg 1 1 1\n"
@@ -27,7 +24,7 @@ def test_attribute_tables(record_property, tmp_path, ending, inputs):
         assert columns and all(row.shape == (len(columns),) and set(row) <= {-1, 1} for row in rows.values())
 
     files = mutated(samples).map(path.write_bytes)
-    fuzz(record_property, inputs, files, lambda _: celeba._read_table(path), check, bound=2 * MB)
+    fuzz(record_property, inputs, files, lambda _: faces._read_table(path), check, bound=2 * MB)
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "cp1252", "cp037", "koi8-r"]
@@ -56,4 +53,4 @@ def test_texts_of_your_own(record_property, tmp_path, capsys, inputs):
         vocabulary = Vocabulary(sorted(set(corpus.text)))
         assert vocabulary.decode(vocabulary.encode(corpus.text)) == corpus.text
 
-    fuzz(record_property, inputs, text_files().map(put), lambda _: datasets.read_corpus(path, least=1), check, bound=MB)
+    fuzz(record_property, inputs, text_files().map(put), lambda _: texts.read_corpus(path, least=1), check, bound=MB)

@@ -11,10 +11,8 @@ from fuzzing import MB, Trap, few_and_many, fuzz, mutated
 from hypothesis import strategies as st
 from keras.src.legacy.saving import legacy_h5_format
 
-from helpers import (
-    backbones,
-    pretrained,
-)
+from helpers.networks import pretrained as backbones
+from helpers.networks import weights as stored_weights
 
 
 @st.composite
@@ -51,7 +49,7 @@ def test_shipped_weights(record_property, tmp_path, inputs):
         record_property,
         inputs,
         weight_files().map(put),
-        lambda _: pretrained.load("tiny", tmp_path),
+        lambda _: stored_weights.load_weights("tiny", tmp_path),
         check,
         bound=8 * MB,
     )

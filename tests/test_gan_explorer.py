@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from explorer_tools import Decoder, alert, find, from_browser, is_shown
 
-from helpers.errors import UserError
-from helpers.explorers import LARGEST_SEED, enlarged
-from helpers.gan_explorer import FRAMES, STRIP, GeneratorExplorer, verdict_bar
+from helpers.explorers.base import LARGEST_SEED, enlarged
+from helpers.explorers.generator import FRAMES, STRIP, GeneratorExplorer, verdict_bar
 from helpers.images import png_bytes
 from helpers.latents import fixed_noise, spherical_path
+from helpers.session import UserError
 
 DIMENSIONS = 6
 SMILE, HAT = np.eye(DIMENSIONS)[1], np.arange(DIMENSIONS) / 2

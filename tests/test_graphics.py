@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from helpers import graphics
-from helpers.graphics import Gpu, Report, parse_listing, trouble
+from helpers import session
+from helpers.session import Gpu, Report, parse_listing, trouble
 
 SEEN = ("Tesla T4",)
 
@@ -85,15 +85,15 @@ def test_a_tool_that_fails_is_said(monkeypatch, fault, said):
             raise fault
         return subprocess.CompletedProcess([], 9, fault, "")
 
-    monkeypatch.setattr(graphics.shutil, "which", lambda name: "nvidia-smi")
-    monkeypatch.setattr(graphics.subprocess, "run", run)
-    listed, told = graphics._listed()
+    monkeypatch.setattr(session.shutil, "which", lambda name: "nvidia-smi")
+    monkeypatch.setattr(session.subprocess, "run", run)
+    listed, told = session._listed()
     sentence = trouble(Report(cuda="12.5", listed=listed, fault=told), 2.5)
     assert said in sentence and "until its driver works" in sentence and trouble(Report(SEEN, fault=told), 2.5) == ""
 
 
 def test_this_machine_has_a_report_and_keeps_the_first(monkeypatch):
-    report = graphics.read_report()
+    report = session.read_report()
     assert all(isinstance(name, str) for name in report.seen)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "another")
-    assert graphics.read_report() is report
+    assert session.read_report() is report

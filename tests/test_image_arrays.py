@@ -8,7 +8,7 @@ from PIL import Image
 from sample_pictures import RANDOM, sample
 
 from helpers import images
-from helpers.errors import UserError
+from helpers.session import UserError
 
 
 def test_resizing_has_no_jaggies_keeps_the_range_and_is_linear():

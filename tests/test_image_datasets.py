@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import image_datasets, sources
-from helpers.errors import UserError
-from helpers.image_datasets import load_fashion_mnist, load_mnist
+from helpers.data import digits, sources
+from helpers.data.digits import load_fashion_mnist, load_mnist
+from helpers.session import UserError
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
 LOADERS = {"mnist": load_mnist, "fashion_mnist": load_fashion_mnist}
@@ -56,8 +56,8 @@ def few_images(request, monkeypatch):
     """Data sets are complete with COUNTS images, where a test has a folder of the reader's own."""
     if "own_data" in request.fixturenames:
         for name in ("MNIST", "FASHION_MNIST"):
-            data_set = getattr(image_datasets, name)
-            monkeypatch.setattr(image_datasets, name, replace(data_set, counts=COUNTS[data_set.key]))
+            data_set = getattr(digits, name)
+            monkeypatch.setattr(digits, name, replace(data_set, counts=COUNTS[data_set.key]))
 
 
 def assert_holds(images, arrays: dict[str, np.ndarray]) -> None:
@@ -169,7 +169,7 @@ def test_standin_has_the_size_asked_for_or_its_most(monkeypatch, key, capsys):
 
 
 def test_official_counts_add_up():
-    for data_set in (image_datasets.MNIST, image_datasets.FASHION_MNIST):
+    for data_set in (digits.MNIST, digits.FASHION_MNIST):
         assert {part: sum(counts) for part, counts in data_set.counts.items()} == {"train": 60_000, "test": 10_000}
         assert len(data_set.names) == len(data_set.counts["train"]) == len(data_set.counts["test"]) == 10
 

@@ -6,7 +6,7 @@ from PIL import Image
 from sample_pictures import COLOURED, COLUMNS, KINDS, ROWS, assert_is_picture, content, png, sample
 
 from helpers import images
-from helpers.errors import UserError
+from helpers.session import UserError
 
 
 @pytest.mark.parametrize("kind", KINDS)

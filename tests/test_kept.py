@@ -5,8 +5,8 @@ import errno
 import numpy as np
 import pytest
 
-from helpers import kept as module
-from helpers.kept import kept
+from helpers.training import kept as module
+from helpers.training.kept import kept
 
 PICTURE = np.linspace(0, 1, 4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
 MADE = {"picture": PICTURE, "total": np.array([3.0, 2.0]), "message": np.array("done"), "is_complete": np.array(True)}

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from helpers.errors import UserError
-from helpers.latent_pad import MOST_POINTS, LatentPad, class_middles, closed_path, packed
+from helpers.explorers.pad import MOST_POINTS, LatentPad, class_middles, closed_path, packed
+from helpers.session import UserError
 
 POINTS = np.array([[0.5, -1], [2, 3], [4, 5]], np.float64)
 LABELS = np.array([1, 0, 1])

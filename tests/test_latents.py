@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import latents
-from helpers.errors import UserError
+from helpers.session import UserError
 
 
 def path(start, end, steps, spherical=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.sources import local_folders
+from helpers.data.sources import local_folders
 from tools.pages import PEAK_LIMITS
 
 pytestmark = pytest.mark.slow

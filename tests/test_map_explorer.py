@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from explorer_tools import Decoder, alert, find, first_two, from_browser, is_shown, pixels, walk_through
 
-from helpers.errors import UserError
-from helpers.map_explorer import FRAMES, MapExplorer, nearest_picture
+from helpers.explorers.map import FRAMES, MapExplorer, nearest_picture
+from helpers.session import UserError
 
 POINTS = np.array([[-2, -1], [2, -1], [2, 1], [-2, 1]], np.float32)
 LABELS = np.array([0, 1, 2, 3])

@@ -11,9 +11,9 @@ import pytest
 from explorer_tools import find, is_shown, upload, walk_through
 from PIL import Image
 
-from helpers.errors import UserError
+from helpers.explorers.picture import PictureExplorer, uploaded_file
 from helpers.images import png_bytes
-from helpers.picture_explorer import PictureExplorer, uploaded_file
+from helpers.session import UserError
 
 START = np.full((40, 60, 3), 0.5, np.float32)
 SECONDS = 20  # more than any of this needs; only a hang gets there

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.batches import PictureBatches
-from helpers.errors import UserError
-from helpers.pictures import load_folder
+from helpers.data.photographs import load_folder
+from helpers.session import UserError
+from helpers.training.batches import PictureBatches
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import backbones, images
-from helpers import picture_metrics as pm
-from helpers.errors import UserError
+from helpers import images
+from helpers.metrics import pictures as pm
+from helpers.networks import pretrained
+from helpers.session import UserError
 from tools.standins.faces import draw_faces
 
 
@@ -138,7 +139,7 @@ def square_model(monkeypatch):
     inputs = keras.Input((None, None, 3))
     outputs = keras.layers.Multiply(name="mixed8")([inputs, inputs])
     model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="mixed9")(outputs))
-    backbone = backbones.Backbone("inception_v3", model, backbones._NETS["inception_v3"].preprocessing, {}, "", False)
+    backbone = pretrained.Backbone("inception_v3", model, pretrained._NETS["inception_v3"].preprocessing, {}, "", False)
     monkeypatch.setattr(pm.backbones, "load", lambda name: backbone)
     return pm.feature_model()
 
@@ -160,7 +161,7 @@ def test_pictures_are_resized_bilinearly_and_preprocessed_as_the_net_expects(squ
 
 def test_the_embedded_net_is_averaged_over_its_last_convolution_in_batches(embedded):
     faces = draw_faces(103, seed=3)[0]
-    backbone = backbones.load("feature_net")
+    backbone = pretrained.load("feature_net")
     activations = backbone.model(backbone.preprocessing.preprocess(faces[-4:].astype(np.float32) / 255))
     found = pm.picture_features(embedded, faces)
     assert found.shape == (103, 256) == (103, embedded.width) and found.dtype == np.float32

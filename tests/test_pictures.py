@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from sample_pictures import KINDS, assert_is_picture
 
-from helpers import pictures, sources, standins
-from helpers.errors import UserError
+from helpers.data import photographs, sources, standins
 from helpers.images import fit, picture_from_bytes
+from helpers.session import UserError
 
 DOWNLOADED = {"coast": "coast.jpg", "san_francisco": "sf.jpg", "starry_night": "starry_night.jpg"}
 PAINTINGS = ("starry_night", "the_scream", "kandinsky")
@@ -33,7 +33,7 @@ def online(own_pictures, server, monkeypatch):
         for key in DOWNLOADED
     }
     monkeypatch.delenv("NB_OFFLINE")
-    monkeypatch.setattr(pictures, "CHECKOUT", sources.CHECKOUT)
+    monkeypatch.setattr(photographs, "CHECKOUT", sources.CHECKOUT)
     monkeypatch.setattr(sources, "manifest", lambda: moved)
     server.answer = KINDS["JPEG"][0]
     return server
@@ -43,10 +43,10 @@ def is_picture(pixels: np.ndarray) -> bool:
     return pixels.dtype == np.float32 and pixels.shape[2:] == (3,) and 0 <= pixels.min() < pixels.max() <= 1
 
 
-@pytest.mark.parametrize("name", pictures.NAMES)
+@pytest.mark.parametrize("name", photographs.NAMES)
 def test_every_name_gives_a_picture_and_one_line(name, monkeypatch, capsys):
     monkeypatch.setenv("NB_DATA", "standin")
-    picture = pictures.load_picture(name, height=60)
+    picture = photographs.load_picture(name, height=60)
     assert is_picture(picture.pixels)
     assert picture.pixels.shape[0] == 60
     assert picture.name == name
@@ -56,9 +56,9 @@ def test_every_name_gives_a_picture_and_one_line(name, monkeypatch, capsys):
 
 
 def test_standin_is_told_with_the_way_to_the_real_one(own_pictures):
-    style, content = pictures.load_picture("the_scream"), pictures.load_picture("golden_gate")
+    style, content = photographs.load_picture("the_scream"), photographs.load_picture("golden_gate")
     assert np.array_equal(style.pixels, standins.painting("embers"))
-    assert np.array_equal(content.pixels, pictures.load_picture("china").pixels)
+    assert np.array_equal(content.pixels, photographs.load_picture("china").pixels)
     for picture in (style, content):
         assert picture.source.startswith("Stand-in: ")
         assert "no local copy was found" in picture.source
@@ -82,7 +82,7 @@ def test_a_local_copy_is_found_unless_a_standin_is_asked_for(own_pictures, monke
     path = own_pictures / place
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (80, 60), (200, 100, 50)).save(path)
-    picture = pictures.load_picture(name, height=90)
+    picture = photographs.load_picture(name, height=90)
     assert picture.is_real == (mode != "standin")
     if picture.is_real:
         assert path.name in picture.source and picture.pixels.shape == (90, 120, 3)
@@ -93,12 +93,12 @@ def test_a_local_copy_is_found_unless_a_standin_is_asked_for(own_pictures, monke
 
 @pytest.mark.parametrize("name", DOWNLOADED)
 def test_a_picture_that_has_an_address_is_downloaded_once(online, name, capsys):
-    picture = pictures.load_picture(name)
+    picture = photographs.load_picture(name)
     assert picture.is_real and is_picture(picture.pixels)
     path = sources.CHECKOUT / "data" / "cache" / DOWNLOADED[name]
     assert f"Picture {name}: " in picture.source and f"downloaded to {path}, unverified" in picture.source
     assert capsys.readouterr().out == picture.source + "\n"
-    assert f"local copy {path}" in pictures.load_picture(name).source
+    assert f"local copy {path}" in photographs.load_picture(name).source
     assert online.requests == 1
 
 
@@ -106,8 +106,8 @@ def test_a_picture_that_has_an_address_is_downloaded_once(online, name, capsys):
 def test_a_download_that_is_no_picture_gives_the_standin_and_says_so(online, content, monkeypatch, capsys):
     content = content or online.answer[:400]
     online.answer, online.length = content, len(content)
-    picture = pictures.load_picture("san_francisco")
-    assert not picture.is_real and np.array_equal(picture.pixels, pictures.load_picture("china").pixels)
+    picture = photographs.load_picture("san_francisco")
+    assert not picture.is_real and np.array_equal(picture.pixels, photographs.load_picture("china").pixels)
     assert "no whole picture" in picture.source
     assert "For the real san_francisco (San Francisco, the photograph for style transfer" in picture.source
     assert f"download {online.url} (size unknown) and put it into a folder that GENERATIVE_DATA_DIR" in picture.source
@@ -115,18 +115,18 @@ def test_a_download_that_is_no_picture_gives_the_standin_and_says_so(online, con
     assert not [path for path in sources.CHECKOUT.rglob("*") if path.is_file()]
     monkeypatch.setenv("NB_DATA", "real")
     with pytest.raises(UserError, match="sf.jpg .San Francisco.* is missing, and NB_DATA=real .*no whole picture"):
-        pictures.load_picture("san_francisco")
+        photographs.load_picture("san_francisco")
 
 
 def test_a_painting_that_was_changed_is_not_given_out_again():
-    pictures.load_picture("mosaic").pixels[:] = 0
-    assert is_picture(pictures.load_picture("mosaic").pixels)
+    photographs.load_picture("mosaic").pixels[:] = 0
+    assert is_picture(photographs.load_picture("mosaic").pixels)
 
 
 def test_real_mode_says_what_is_missing_where_and_how_to_get_it(own_pictures, monkeypatch):
     monkeypatch.setenv("NB_DATA", "real")
     with pytest.raises(UserError) as caught:
-        pictures.load_picture("the_scream")
+        photographs.load_picture("the_scream")
     for part in (
         "Edvard Munch",
         str(own_pictures / "pictures"),
@@ -135,21 +135,21 @@ def test_real_mode_says_what_is_missing_where_and_how_to_get_it(own_pictures, mo
         "NB_DATA=auto",
     ):
         assert part in str(caught.value)
-    assert pictures.load_picture("china").is_real
-    assert pictures.load_picture("painting").is_real
+    assert photographs.load_picture("china").is_real
+    assert photographs.load_picture("painting").is_real
 
 
 def test_photographs_are_scikit_learns():
-    china, flower = pictures.load_picture("china").pixels, pictures.load_picture("flower").pixels
+    china, flower = photographs.load_picture("china").pixels, photographs.load_picture("flower").pixels
     assert china.shape == flower.shape == (427, 640, 3)
     assert (china[0, 0] * 255).tolist() == pytest.approx([174, 201, 231])
-    assert pictures.load_picture("china", 213).pixels == pytest.approx(fit(china, 213))
+    assert photographs.load_picture("china", 213).pixels == pytest.approx(fit(china, 213))
 
 
 def test_a_picture_from_a_file_is_the_same_as_from_its_bytes(tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(KINDS["PNG"][0])
-    picture = pictures.load_picture(path, 24, least=8)
+    picture = photographs.load_picture(path, 24, least=8)
     assert_is_picture(picture.pixels, (24, 40))
     assert picture.is_real and str(path) in picture.source
     np.testing.assert_array_equal(picture.pixels, picture_from_bytes(path.read_bytes(), 24, least=8))
@@ -178,7 +178,7 @@ def test_a_place_that_leads_to_no_picture(tmp_path, own_pictures, place, says):
             pytest.skip("this system has no named pipes")
         os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UserError, match=says):
-        pictures.load_picture(place.format(tmp_path))
+        photographs.load_picture(place.format(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["china", "painting", "golden_gate", "bridge.jpg"])
@@ -186,13 +186,13 @@ def test_a_height_below_one_is_an_error(name, own_pictures, monkeypatch):
     monkeypatch.chdir(own_pictures)
     (own_pictures / "bridge.jpg").write_bytes(KINDS["JPEG"][0])
     with pytest.raises(UserError, match="at least 1"):
-        pictures.load_picture(name, height=0)
+        photographs.load_picture(name, height=0)
 
 
 def test_a_damaged_file_is_an_error_and_no_reason_for_a_standin(own_pictures):
     (own_pictures / "starry_night.jpg").write_bytes(b"<html>Sign in</html>")
     with pytest.raises(UserError, match="starry_night.jpg is not a picture"):
-        pictures.load_picture("starry_night")
+        photographs.load_picture("starry_night")
 
 
 def test_a_file_that_may_not_be_read_is_an_error(tmp_path, monkeypatch):
@@ -202,16 +202,16 @@ def test_a_file_that_may_not_be_read_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "closed.png").write_bytes(KINDS["PNG"][0])
     monkeypatch.setattr(Image, "open", refuse)
     with pytest.raises(UserError, match="closed.png may not be read"):
-        pictures.load_picture(tmp_path / "closed.png")
+        photographs.load_picture(tmp_path / "closed.png")
 
 
 def test_a_picture_from_the_web_is_fetched_once(online, monkeypatch):
     for _ in range(2):
-        assert_is_picture(pictures.load_picture(f"{online.url}?size=1", height=24, least=8).pixels, (24, 40))
+        assert_is_picture(photographs.load_picture(f"{online.url}?size=1", height=24, least=8).pixels, (24, 40))
         monkeypatch.setenv("NB_OFFLINE", "1")
     assert online.requests == 1
     with pytest.raises(UserError, match="NB_OFFLINE"):
-        pictures.load_picture(f"{online.url}?size=2")
+        photographs.load_picture(f"{online.url}?size=2")
 
 
 @pytest.mark.parametrize(
@@ -226,5 +226,5 @@ def test_an_address_that_gives_no_picture_leaves_nothing(online, monkeypatch, gi
     monkeypatch.setattr(sources, "LARGEST_PICTURE", 3_000)
     vars(online).update(given)
     with pytest.raises(UserError, match=says):
-        pictures.load_picture(online.url)
+        photographs.load_picture(online.url)
     assert not [path for path in sources.CHECKOUT.rglob("*") if path.is_file()]

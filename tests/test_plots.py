@@ -10,7 +10,9 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from helpers import plot_figures, plot_live, plots
+from helpers import plots
+from helpers.plots import figures as plot_figures
+from helpers.plots import live as live_plots
 
 HISTORY = [
     {"epoch": 1, "seconds": 10.0, "loss": 3.0, "validation": 2.5},
@@ -160,8 +162,8 @@ class Notebook:
 
     def __init__(self, monkeypatch):
         self.execution_count, self.outputs = 1, []
-        monkeypatch.setattr(plot_live, "display", self.display)
-        monkeypatch.setattr(plot_live, "get_ipython", lambda: self)
+        monkeypatch.setattr(live_plots, "display", self.display)
+        monkeypatch.setattr(live_plots, "get_ipython", lambda: self)
 
     def display(self, content, display_id):
         self.outputs.append([self.execution_count, content])

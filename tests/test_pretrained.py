@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import pretrained
-from helpers.errors import UserError
-from helpers.pretrained import digest_of, values_of
+from helpers.networks import weights as stored_weights
+from helpers.networks.weights import digest_of, values_of
+from helpers.session import UserError
 
 SYMBOLS = ["", "[UNK]", "naïve", "“so”", "\n"]
 FACTS = {"trained on": "nothing", "licence": "MIT"}
@@ -31,12 +31,12 @@ def make_model(width=4):
 @pytest.fixture
 def saved(tmp_path):
     model = make_model()
-    pretrained.save("tiny", model, SYMBOLS, FACTS, tmp_path / "new")
+    stored_weights.save("tiny", model, SYMBOLS, FACTS, tmp_path / "new")
     return tmp_path / "new"
 
 
 def test_round_trip(saved):
-    loaded = pretrained.load("tiny", saved)
+    loaded = stored_weights.load_weights("tiny", saved)
     assert loaded.symbols == SYMBOLS and loaded.facts == FACTS
     other = make_model()
     for variable in other.weights:
@@ -54,22 +54,22 @@ def test_weights_are_stored_as_half_precision_and_without_pickles(saved):
 
 
 def test_the_card_is_a_table_of_the_facts(saved):
-    lines = pretrained.load("tiny", saved).card().data.splitlines()
+    lines = stored_weights.load_weights("tiny", saved).card().data.splitlines()
     assert lines[0].startswith("| tiny |") and lines[2:] == ["| trained on | nothing |", "| licence | MIT |"]
 
 
 @pytest.mark.parametrize("file", ["tiny.npz", "tiny.json"])
 def test_a_wrong_name_or_half_of_the_files_is_said_with_the_names_there_are(saved, file):
     with pytest.raises(UserError, match="'tyni'; there are: tiny"):
-        pretrained.load("tyni", saved)
+        stored_weights.load_weights("tyni", saved)
     (saved / file).unlink()
     with pytest.raises(UserError, match="no shipped weights 'tiny'"):
-        pretrained.load("tiny", saved)
+        stored_weights.load_weights("tiny", saved)
 
 
 def test_an_empty_or_missing_folder_has_none(tmp_path):
     with pytest.raises(UserError, match="there are: none"):
-        pretrained.load("tiny", tmp_path / "nowhere")
+        stored_weights.load_weights("tiny", tmp_path / "nowhere")
 
 
 def cut(path):
@@ -81,7 +81,7 @@ def cut(path):
 def test_a_damaged_file_is_refused_with_its_name(saved, file, damage):
     damage(saved / file)
     with pytest.raises(UserError, match=f"{file} is damaged"):
-        pretrained.load("tiny", saved)
+        stored_weights.load_weights("tiny", saved)
 
 
 def test_a_card_without_its_facts_is_damaged(saved):
@@ -89,7 +89,7 @@ def test_a_card_without_its_facts_is_damaged(saved):
     for key in card:
         (saved / "tiny.json").write_text(json.dumps({name: card[name] for name in card if name != key}))
         with pytest.raises(UserError, match="tiny.json is damaged"):
-            pretrained.load("tiny", saved)
+            stored_weights.load_weights("tiny", saved)
 
 
 WORDS = np.frombuffer(b'["a"]', np.uint8)
@@ -114,7 +114,7 @@ def test_a_file_of_something_else_is_refused_though_the_card_agrees(saved, array
         np.savez(path, **arrays)
     (saved / "tiny.json").write_text(json.dumps(card | {"sha256": digest_of(path)}))
     with pytest.raises(UserError, match=f"tiny.npz .*{says}"):
-        pretrained.load("tiny", saved)
+        stored_weights.load_weights("tiny", saved)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_file_of_something_else_is_refused_though_the_card_agrees(saved, array
 def test_a_card_of_another_make_is_damaged(saved, card):
     (saved / "tiny.json").write_text(card)
     with pytest.raises(UserError, match="tiny.json is damaged"):
-        pretrained.load("tiny", saved)
+        stored_weights.load_weights("tiny", saved)
 
 
 def test_another_architecture_is_refused_and_left_as_it_was(saved):
@@ -131,7 +131,7 @@ def test_another_architecture_is_refused_and_left_as_it_was(saved):
     before = values_of(wider.weights)
     named = r"tiny belongs to a model of another shape .*embeddings is \(5, 5\) here and \(5, 4\) there"
     with pytest.raises(UserError, match=named):
-        pretrained.load("tiny", saved).put_into(wider)
+        stored_weights.load_weights("tiny", saved).put_into(wider)
     for found, expected in zip(values_of(wider.weights), before, strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -141,5 +141,5 @@ def test_what_float16_cannot_hold_is_not_written(tmp_path, value):
     model = make_model()
     model.weights[-1].assign(np.full(4, value))
     with pytest.raises(UserError, match="float16"):
-        pretrained.save("big", model, SYMBOLS, FACTS, tmp_path)
+        stored_weights.save("big", model, SYMBOLS, FACTS, tmp_path)
     assert list(tmp_path.iterdir()) == []

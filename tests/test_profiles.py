@@ -7,10 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 import helpers
-from helpers import graphics, profiles
-from helpers.errors import UserError
-from helpers.graphics import Gpu, Report
-from helpers.profiles import CPU_MINUTES, choose_profile, output_folder
+from helpers import session
+from helpers import session as profiles
+from helpers.session import CPU_MINUTES, Gpu, Report, UserError, choose_profile, output_folder
 
 ROWS = {"epochs": (1, 3, 30_000), "weights": ((), (0.5,), (0.5, 1))}
 COLUMNS = {"smoke": (1, ()), "quick": (3, (0.5,)), "full": (30_000, (0.5, 1))}
@@ -25,7 +24,7 @@ def machine(monkeypatch):
     monkeypatch.delenv("NB_PROFILE", raising=False)
 
     def put(report):
-        monkeypatch.setattr(graphics, "read_report", lambda: report)
+        monkeypatch.setattr(session, "read_report", lambda: report)
 
     put(Report())
     return put

@@ -2,15 +2,15 @@
 
 from types import SimpleNamespace
 
-from helpers import progress_line
-from helpers.progress_line import ProgressLine
+from helpers.training import progress
+from helpers.training.progress import ProgressLine
 
 
 def test_what_was_done_at_an_earlier_time_does_not_count_for_the_speed(monkeypatch):
     clock, shown = SimpleNamespace(now=100.0), []
     handle = SimpleNamespace(update=lambda line: shown.append(repr(line)))
-    monkeypatch.setattr(progress_line, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    monkeypatch.setattr(progress_line, "display", lambda line, display_id: handle)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(progress, "display", lambda line, display_id: handle)
     line = ProgressLine(100, unit="evaluation", done=50, note="painting")
     for _ in range(10):
         clock.now += 0.5
@@ -22,7 +22,7 @@ def test_what_was_done_at_an_earlier_time_does_not_count_for_the_speed(monkeypat
 
 def test_more_than_was_expected_is_no_error(monkeypatch):
     shown = []
-    monkeypatch.setattr(progress_line, "display", lambda line, display_id: SimpleNamespace(update=shown.append))
+    monkeypatch.setattr(progress, "display", lambda line, display_id: SimpleNamespace(update=shown.append))
     line = ProgressLine(1)
     line.done = 3
     line.show()
@@ -32,8 +32,8 @@ def test_more_than_was_expected_is_no_error(monkeypatch):
 def test_a_progress_bar_ends_at_the_whole_and_is_no_html(monkeypatch):
     pages = []
     handle = SimpleNamespace(update=lambda page: pages.append(page.data))
-    monkeypatch.setattr(progress_line, "display", lambda page, display_id: handle)
-    report = progress_line.progress_bar("a <dream>")
+    monkeypatch.setattr(progress, "display", lambda page, display_id: handle)
+    report = progress.progress_bar("a <dream>")
     for step in range(1, 1_001):
         report("octave 1", step / 1_000, picture=None)
     assert "100%" in pages[-1] and "octave 1" in pages[-1] and "a &lt;dream&gt;" in pages[-1]
@@ -41,5 +41,5 @@ def test_a_progress_bar_ends_at_the_whole_and_is_no_html(monkeypatch):
 
 
 def test_a_progress_bar_without_a_page_does_no_harm(monkeypatch):
-    monkeypatch.setattr(progress_line, "display", lambda page, display_id: None)
-    progress_line.progress_bar("x")("y", 1.0)
+    monkeypatch.setattr(progress, "display", lambda page, display_id: None)
+    progress.progress_bar("x")("y", 1.0)

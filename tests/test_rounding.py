@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers.precision import full_precision
+from helpers.training.machine import full_precision
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = {  # with the shapes of the input and of the weights

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import celeba, pretrained
-from helpers.errors import UserError
-from helpers.training import Training
+from helpers.data import faces as face_data
+from helpers.networks import weights
+from helpers.session import UserError
+from helpers.training.loop import Training
 from tools import ship_gans
 
 pytestmark = pytest.mark.slow  # a tool's, used once in a long while
@@ -17,7 +18,7 @@ FIGURES = {name: float(number) for number, name in enumerate(ship_gans.FIGURES, 
 @pytest.fixture
 def faces(monkeypatch):
     monkeypatch.setenv("NB_DATA", "standin")
-    return celeba.load_faces(16, 40)
+    return face_data.load_faces(16, 40)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def trained(tmp_path, faces):
 def test_the_average_arrives_with_a_card_that_says_what_was_done(tmp_path, trained, faces):
     folder, kept = trained
     assert ship_gans.ship(folder, "a machine", tmp_path / "shipped", faces) == "drawn_gan"
-    shipped = pretrained.load("drawn_gan", tmp_path / "shipped")
+    shipped = weights.load_weights("drawn_gan", tmp_path / "shipped")
     said = shipped.facts
     assert said["training"].startswith("2 epochs in") and "a machine" in said["training"]
     assert said["data"] == "16 faces drawn by this project" and said["licence"] == ship_gans.LICENCES["drawn_gan"]

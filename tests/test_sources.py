@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from web_server import CONTENT, SHA256
 
-from helpers import downloads, sources
-from helpers.errors import UserError
+from helpers.data import downloads, sources
+from helpers.session import UserError
 
 pytestmark = pytest.mark.usefixtures("fresh_process")
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from helpers import image_datasets, standins
-from helpers.errors import UserError
+from helpers.data import digits as digit_data
+from helpers.data import standins
+from helpers.session import UserError
 from tools.standins import COUNTS, PARTS, STYLES, draw_part, paint, write_set
 from tools.standins.faces import draw_from
 from tools.standins.factors import ATTRIBUTES, FaceFactors
@@ -63,7 +64,7 @@ def test_labels_are_those_of_the_pictures(name):
     (images, labels), (others, truth) = LOADERS[name]("train", 2_000), LOADERS[name]("test", 500)
     model = RidgeClassifier(alpha=30).fit(images.reshape(len(images), -1) / 255, labels)
     assert 0.8 < model.score(others.reshape(len(others), -1) / 255, truth) < 1
-    assert image_datasets.GARMENTS == GARMENTS
+    assert digit_data.GARMENTS == GARMENTS
 
 
 def test_attributes_are_those_of_the_faces():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from helpers import text
-from helpers.errors import UserError
+from helpers.session import UserError
+from helpers.training import sequence_batches, window_batches
 
 IDS = np.random.default_rng(0).integers(0, 50, 1_000).astype(np.int32)
 
@@ -94,8 +95,8 @@ def test_held_out_contexts_end_before_their_target():
 
 def test_targets_are_the_inputs_moved_by_one():
     ids = np.arange(1_000, dtype=np.int32)
-    batches = as_arrays(text.window_batches(ids, length=10, batch_size=4, seed=1, epoch=0))
-    assert len(batches) == len(text.window_batches(ids, length=10, batch_size=4, seed=1, epoch=0)) == 24
+    batches = as_arrays(window_batches(ids, length=10, batch_size=4, seed=1, epoch=0))
+    assert len(batches) == len(window_batches(ids, length=10, batch_size=4, seed=1, epoch=0)) == 24
     for inputs, targets in batches:
         assert inputs.shape == targets.shape == (4, 10) and inputs.dtype == np.int32
         np.testing.assert_array_equal(targets, inputs + 1)
@@ -106,7 +107,7 @@ def test_targets_are_the_inputs_moved_by_one():
 def test_order_depends_on_seed_and_epoch_alone():
     def order(**settings):
         np.random.seed(None)
-        return np.stack([x for x, _ in as_arrays(text.window_batches(IDS, length=10, batch_size=4, **settings))])
+        return np.stack([x for x, _ in as_arrays(window_batches(IDS, length=10, batch_size=4, **settings))])
 
     first = order(seed=1, epoch=3)
     np.testing.assert_array_equal(first, order(seed=1, epoch=3))
@@ -116,22 +117,20 @@ def test_order_depends_on_seed_and_epoch_alone():
 
 def test_cuts_move_between_epochs():
     ids = np.arange(1_000, dtype=np.int32)
-    places = {
-        int(next(iter(text.window_batches(ids, 10, 4, seed=1, epoch=epoch)))[0][0, 0]) % 10 for epoch in range(20)
-    }
+    places = {int(next(iter(window_batches(ids, 10, 4, seed=1, epoch=epoch)))[0][0, 0]) % 10 for epoch in range(20)}
     assert len(places) >= 5
 
 
 def test_text_too_short_for_a_batch():
     for length in (0, 5, 40):
         with pytest.raises(UserError, match="too few for a batch of 4 windows of 10"):
-            text.window_batches(IDS[:length], length=10, batch_size=4, seed=1, epoch=0)
+            window_batches(IDS[:length], length=10, batch_size=4, seed=1, epoch=0)
 
 
 def test_whether_a_text_is_long_enough_does_not_depend_on_the_epoch():
     def works(length, epoch):
         try:
-            return len(text.window_batches(IDS[:length], length=10, batch_size=2, seed=1, epoch=epoch)) >= 1
+            return len(window_batches(IDS[:length], length=10, batch_size=2, seed=1, epoch=epoch)) >= 1
         except UserError:
             return False
 
@@ -141,7 +140,7 @@ def test_whether_a_text_is_long_enough_does_not_depend_on_the_epoch():
 
 
 def test_a_text_of_one_symbol_gives_batches():
-    inputs, targets = next(iter(text.window_batches(np.zeros(100, np.int32), 10, 4, seed=1, epoch=0)))
+    inputs, targets = next(iter(window_batches(np.zeros(100, np.int32), 10, 4, seed=1, epoch=0)))
     assert inputs.shape == (4, 10) and not inputs.numpy().any() and not targets.numpy().any()
 
 
@@ -152,26 +151,26 @@ SEQUENCES = np.arange(1, 11, dtype=np.int32)[:, None] * 100 + np.arange(6, dtype
 
 @pytest.mark.parametrize("batch_size", [2, 3])  # 5 batches a pass; 3 and one sequence left over
 def test_batches_from_a_step_equal_the_tail_of_batches_from_the_start(batch_size):
-    whole = as_arrays(text.sequence_batches(SEQUENCES, batch_size, seed=7, step=0, steps=14))
-    tail = as_arrays(text.sequence_batches(SEQUENCES, batch_size, seed=7, step=5, steps=9))
+    whole = as_arrays(sequence_batches(SEQUENCES, batch_size, seed=7, step=0, steps=14))
+    tail = as_arrays(sequence_batches(SEQUENCES, batch_size, seed=7, step=5, steps=9))
     assert len(whole) == 14 and len(tail) == 9
     np.testing.assert_array_equal(np.array(whole[5:]), np.array(tail))
 
 
 def test_each_sequence_once_a_pass_in_a_new_order():
-    batches = as_arrays(text.sequence_batches(SEQUENCES, 2, seed=7, step=0, steps=10))
+    batches = as_arrays(sequence_batches(SEQUENCES, 2, seed=7, step=0, steps=10))
     passes = [np.concatenate([inputs[:, 0] for inputs, _ in part]).tolist() for part in (batches[:5], batches[5:])]
     assert sorted(passes[0]) == sorted(passes[1]) == SEQUENCES[:, 0].tolist()
     assert passes[0] != passes[1]
     for inputs, targets in batches:
         np.testing.assert_array_equal(targets, inputs + 1)
-    other = as_arrays(text.sequence_batches(SEQUENCES, 2, seed=8, step=0, steps=10))
+    other = as_arrays(sequence_batches(SEQUENCES, 2, seed=8, step=0, steps=10))
     assert not np.array_equal(np.array(batches), np.array(other))
 
 
 def test_too_few_sequences_for_a_batch():
     with pytest.raises(UserError, match="too few for a batch of 11"):
-        text.sequence_batches(SEQUENCES, 11, seed=1, step=0, steps=1)
+        sequence_batches(SEQUENCES, 11, seed=1, step=0, steps=1)
 
 
 def test_every_symbol_but_a_documents_first_is_a_target_once():

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from explorer_tools import alert, find
 
-from helpers.errors import UserError
-from helpers.text_explorer import CURSOR, TextExplorer, Written, candidate_bars
+from helpers.explorers.text import CURSOR, TextExplorer, Written, candidate_bars
+from helpers.session import UserError
 
 
 class Writer:

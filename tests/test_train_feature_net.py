@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import backbones, pretrained
-from helpers.backbones import build_feature_net
-from helpers.errors import UserError
-from helpers.pretrained import values_of
+from helpers.networks import pretrained as backbones
+from helpers.networks import weights as stored_weights
+from helpers.networks.pretrained import build_feature_net
+from helpers.networks.weights import values_of
+from helpers.session import UserError
 from tools import pack_feature_net as pack
 from tools import tiny_imagenet
 from tools import train_feature_net as tool
@@ -172,7 +173,7 @@ def test_finishing_ships_the_last_checkpoint_with_its_card(tmp_path, tiny_data, 
         run(monkeypatch, checkpoints, "--to", to)
     assert not to.exists()
     assert run(monkeypatch, checkpoints, "--finish", "--to", to, "--machine", "a test machine") == 0
-    shipped = pretrained.load("feature_net", to)
+    shipped = stored_weights.load_weights("feature_net", to)
     net = build_feature_net(BLOCKS, classes=2)
     shipped.put_into(net)
     assert shipped.symbols == ["upright", "lying"]

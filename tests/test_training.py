@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from trainings import all_equal, figures, line_batches, line_model, start, weights_of
 
-from helpers.errors import UserError
-from helpers.training import Training
+from helpers.session import UserError
+from helpers.training.loop import Training
 
 
 def test_the_best_weights_are_kept_and_there_is_nothing_left_to_do(tmp_path, capsys):

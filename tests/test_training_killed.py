@@ -13,7 +13,7 @@ import tensorflow as tf
 from trainings import all_equal, figures, number_gan
 
 from helpers import latents, text
-from helpers.training import Training
+from helpers.training.loop import Training
 from tools.lift import lift
 
 ROOT = Path(__file__).resolve().parents[1]

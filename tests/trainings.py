@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.pretrained import values_of
-from helpers.training import Training
+from helpers.networks.weights import values_of
+from helpers.training.loop import Training
 
 
 def line_batches(epoch, bad_epoch=None):

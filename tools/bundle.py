@@ -18,8 +18,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-from helpers import sources
-from helpers.errors import UserError
+from helpers.data import sources
+from helpers.session import UserError
 from tools.environment import SetupError, pins, run_step, tensorflow_package, this_system
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import pretrained
-from helpers.backbones import build_feature_net
-from helpers.pretrained import assign, values_of
+from helpers.networks import weights as stored_weights
+from helpers.networks.pretrained import build_feature_net
+from helpers.networks.weights import assign, values_of
 
 MACHINE = f"{platform.machine()}, {platform.system()}"
 LICENCE = "ImageNet's terms, as for the pictures it learned from: non-commercial research and education; not MIT"
@@ -97,4 +97,4 @@ def ship(
         "date": date.today().isoformat(),
         "licence": LICENCE,
     }
-    pretrained.save("feature_net", model, words, facts, to)
+    stored_weights.save("feature_net", model, words, facts, to)

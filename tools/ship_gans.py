@@ -20,10 +20,12 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 import keras
 import numpy as np
 
-from helpers import celeba, latents, pretrained
-from helpers.errors import UserError
-from helpers.picture_metrics import feature_model, kernel_inception_distance, picture_features
-from helpers.pretrained import assign
+from helpers import latents
+from helpers.data import faces as face_data
+from helpers.metrics.pictures import feature_model, kernel_inception_distance, picture_features
+from helpers.networks import weights
+from helpers.networks.weights import assign
+from helpers.session import UserError
 from tools.lift import lift
 from tools.ship_weights import newest
 
@@ -49,7 +51,7 @@ def filled(folder: Path) -> tuple[keras.Model, list[dict]]:
     return gan, history
 
 
-def facts(name: str, gan: keras.Model, history: list[dict], faces: celeba.Faces, machine: str) -> dict[str, str]:
+def facts(name: str, gan: keras.Model, history: list[dict], faces: face_data.Faces, machine: str) -> dict[str, str]:
     """Return what the card says."""
     net = feature_model()
     fakes = notebook.paint(gan, latents.fixed_noise(len(faces.test_images), LATENT, SEED))
@@ -73,13 +75,13 @@ def facts(name: str, gan: keras.Model, history: list[dict], faces: celeba.Faces,
     }
 
 
-def ship(folder: Path, machine: str, into: Path = pretrained.FOLDER, faces: celeba.Faces | None = None) -> str:
+def ship(folder: Path, machine: str, into: Path = weights.FOLDER, faces: face_data.Faces | None = None) -> str:
     """Ship what was trained on `faces` (None: all that this machine has); return the name."""
-    faces = celeba.load_faces() if faces is None else faces
+    faces = face_data.load_faces() if faces is None else faces
     name = "celeba_gan" if faces.is_real else "drawn_gan"
     gan, history = filled(folder / "checkpoints" / "faces")
     chain = keras.Sequential([gan.averaged, gan.discriminator])
-    pretrained.save(name, chain, [], facts(name, gan, history, faces, machine), into)
+    weights.save(name, chain, [], facts(name, gan, history, faces, machine), into)
     return name
 
 
@@ -93,7 +95,7 @@ def main() -> int:
         name = ship(arguments.folder, arguments.machine)
     except UserError as error:
         sys.exit(str(error))
-    card = json.loads((pretrained.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    card = json.loads((weights.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     print(name, json.dumps(card["facts"], indent=2))
     return 0
 

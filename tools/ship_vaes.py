@@ -21,9 +21,12 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 import keras
 import numpy as np
 
-from helpers import celeba, image_datasets, latents, pretrained
-from helpers.batches import in_order
-from helpers.errors import UserError
+from helpers import latents
+from helpers.data import digits
+from helpers.data import faces as face_data
+from helpers.networks import weights
+from helpers.session import UserError
+from helpers.training.batches import in_order
 from tools.lift import lift
 from tools.ship_weights import newest, put_best
 
@@ -44,18 +47,18 @@ notebook = lift(
 def ship(name: str, folder: Path, machine: str) -> None:
     """Ship one of "mnist_vae", "fashion_vae" and "celeba_vae" (this with its attribute vectors)."""
     if name == "celeba_vae":
-        faces = celeba.load_faces()
+        faces = face_data.load_faces()
         model = notebook.VAE(notebook.build_face_encoder(), notebook.build_face_decoder(), notebook.gaussian)
         history = _filled(model, folder / "checkpoints" / "faces")
-        pretrained.save(name, model, [], _facts(name, model, history, machine, faces, faces.test_images, 100))
+        weights.save(name, model, [], _facts(name, model, history, machine, faces, faces.test_images, 100))
         _ship_attributes(model, faces)
         return
-    load: Callable = {"mnist_vae": image_datasets.load_mnist, "fashion_vae": image_datasets.load_fashion_mnist}[name]
+    load: Callable = {"mnist_vae": digits.load_mnist, "fashion_vae": digits.load_fashion_mnist}[name]
     data = load()
     model = notebook.VAE(*notebook.this_notebook(2))
     history = _filled(model, folder / "checkpoints" / {"mnist_vae": "digits", "fashion_vae": "garments"}[name])
     test = notebook.framed(data.test_images)
-    pretrained.save(name, model, [], _facts(name, model, history, machine, data, test, 2_000))
+    weights.save(name, model, [], _facts(name, model, history, machine, data, test, 2_000))
 
 
 def _filled(model: keras.Model, folder: Path) -> list[dict]:
@@ -88,7 +91,7 @@ def _facts(name: str, model: keras.Model, history: list[dict], machine: str, dat
     }
 
 
-def _ship_attributes(model: keras.Model, faces: celeba.Faces) -> None:
+def _ship_attributes(model: keras.Model, faces: face_data.Faces) -> None:
     """Ship the vector of every attribute that some training face has and some has not."""
     means = notebook.means_of(model, faces.train_images)
     has = {name: faces.has(name) for name in faces.attribute_names}
@@ -101,7 +104,7 @@ def _ship_attributes(model: keras.Model, faces: celeba.Faces) -> None:
         "date": date.today().isoformat(),
         "licence": LICENCES["celeba_attributes"],
     }
-    pretrained.save("celeba_attributes", table, list(vectors), facts)
+    weights.save("celeba_attributes", table, list(vectors), facts)
 
 
 def main() -> int:
@@ -114,7 +117,7 @@ def main() -> int:
     try:
         for name in arguments.only:
             ship(name, arguments.folder, arguments.machine)
-            card = json.loads((pretrained.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+            card = json.loads((weights.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
             print(name, json.dumps(card["facts"], indent=2))
     except UserError as error:
         sys.exit(str(error))

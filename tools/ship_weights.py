@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from helpers import datasets, metrics, pretrained, text
-from helpers.checkpoints import Checkpoints
-from helpers.errors import UserError
-from helpers.pretrained import assign
+from helpers import text
+from helpers.data import texts
+from helpers.networks import weights
+from helpers.networks.weights import assign
+from helpers.session import UserError
+from helpers.training.checkpoints import Checkpoints
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_text_generation.ipynb"
@@ -54,7 +56,7 @@ def facts(name: str, history: list[dict], machine: str, data: str, figure: str) 
 def ship_characters(folder: Path, machine: str) -> None:
     """Ship the LSTM, scored at the notebook's 4,000 positions of the last 5% of the text."""
     arrays, history = newest(folder / "checkpoints" / "characters")
-    characters = datasets.load_nietzsche().text.lower()
+    characters = texts.load_nietzsche().text.lower()
     vocabulary = text.Vocabulary(sorted(set(characters)))
     notebook = lift(NOTEBOOK, "build_character_model", "score_characters")
     model = notebook.build_character_model(len(vocabulary))
@@ -63,15 +65,13 @@ def ship_characters(folder: Path, machine: str) -> None:
     nats = notebook.score_characters(model, *text.held_out_contexts(held_out, context=60, positions=4000))
     figure = f"{nats:.3f} nats per character at 4,000 positions of the last 5% of the text, 60 characters of context"
     data = f"Nietzsche, the first 95% of {len(characters):,} characters, lower-cased"
-    pretrained.save(
-        "nietzsche_lstm", model, vocabulary.symbols, facts("nietzsche_lstm", history, machine, data, figure)
-    )
+    weights.save("nietzsche_lstm", model, vocabulary.symbols, facts("nietzsche_lstm", history, machine, data, figure))
 
 
 def ship_words(folder: Path, machine: str) -> None:
     """Ship the Transformer, scored on all test reviews."""
     arrays, history = newest(folder / "checkpoints" / "words")
-    reviews = datasets.load_imdb()
+    reviews = texts.load_imdb()
     tools = ("held_out_reviews", "make_vectorizer", "evaluator", "score_words")
     notebook = lift(NOTEBOOK, "TransformerLanguageModel", *tools)
     kept = text.without_breaks(reviews.train)[: -notebook.held_out_reviews(reviews.train)]
@@ -82,12 +82,12 @@ def ship_words(folder: Path, machine: str) -> None:
     rows = text.pad_windows(text.encode_documents(vectorizer, text.without_breaks(reviews.test)), model.context)
     nats = notebook.score_words(notebook.evaluator(model), rows)
     figure = (
-        f"{nats:.3f} nats per word (perplexity {metrics.perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
+        f"{nats:.3f} nats per word (perplexity {texts.perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
         "padding not counted"
     )
     data = f"IMDB, {len(kept):,} training reviews"
     card = facts("imdb_transformer", history, machine, data, figure)
-    pretrained.save("imdb_transformer", model, vectorizer.get_vocabulary(), card)
+    weights.save("imdb_transformer", model, vectorizer.get_vocabulary(), card)
 
 
 def put_best(model, arrays: list[np.ndarray]) -> None:
@@ -112,7 +112,7 @@ def main() -> int:
             ship_words(arguments.folder, arguments.machine)
     except UserError as error:
         sys.exit(str(error))
-    for card in sorted(pretrained.FOLDER.glob("*.json")):
+    for card in sorted(weights.FOLDER.glob("*.json")):
         print(card.name, json.dumps(json.loads(card.read_text(encoding="utf-8"))["facts"], indent=2))
     return 0
 

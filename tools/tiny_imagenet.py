@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from helpers import backbones, sources
-from helpers.errors import UserError
+from helpers.data import sources
+from helpers.networks import pretrained
+from helpers.session import UserError
 
 FILE = "tiny-imagenet-100.npz"
 
@@ -27,7 +28,7 @@ class Pictures:
             pixels = tf.cast(self.pixels[start : start + batch], tf.float32) / 255
             if side:
                 pixels = tf.image.resize(pixels, (side, side))  # without antialiasing, as `augment` does it
-            yield backbones.CENTRED.preprocess(pixels)
+            yield pretrained.CENTRED.preprocess(pixels)
 
 
 def read_pictures(path: Path, part: str) -> Pictures:

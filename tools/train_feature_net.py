@@ -15,11 +15,13 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_sample_image
 
-from helpers import backbones, images, pretrained
-from helpers.backbones import BLOCKS, build_feature_net
-from helpers.batches import untuned
-from helpers.errors import UserError
-from helpers.training import Training
+from helpers import images
+from helpers.networks import pretrained as backbones
+from helpers.networks import weights
+from helpers.networks.pretrained import BLOCKS, build_feature_net
+from helpers.session import UserError
+from helpers.training.batches import untuned
+from helpers.training.loop import Training
 from tools import pack_feature_net as pack
 from tools.tiny_imagenet import Pictures, augment, find_data, read_pictures, read_words
 
@@ -121,7 +123,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--finish", action="store_true", help="train no further: pack and ship the last checkpoint")
     parser.add_argument("--machine", default=pack.MACHINE, help="as the card names it")
-    parser.add_argument("--to", type=Path, default=pretrained.FOLDER, help="where the packed weights go")
+    parser.add_argument("--to", type=Path, default=weights.FOLDER, help="where the packed weights go")
     arguments = parser.parse_args()
     try:
         path = find_data()

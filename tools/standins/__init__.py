@@ -104,7 +104,7 @@ STYLES_SHOWN = {
 }
 CARD = """# Stand-ins
 
-What the notebooks use where real data cannot be had. `python -m tools.standins` drew all of it; `helpers/standins.py` loads it.
+What the notebooks use where real data cannot be had. `python -m tools.standins` drew all of it; `helpers/data/standins.py` loads it.
 
 | file | what it is | size | terms |
 |---|---|---|---|

@@ -1,4 +1,4 @@
-from helpers.standins import FOLDER
+from helpers.data.standins import FOLDER
 from tools.standins import write_all
 
 write_all(FOLDER)

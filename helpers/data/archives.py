@@ -1,0 +1,136 @@
+"""Archives read in place: nothing is extracted to disk, nothing is unpickled, and what is unpacked has one bound.
+
+A reader who knows no other takes `LARGEST`: the bytes of all that is unpacked (.tar.gz, .npz) or of one member (.zip).
+"""
+
+import gzip
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from helpers.session import UserError
+
+LARGEST = 64 << 20
+_PLAIN = "biufc"  # NumPy's letters for the kinds of numbers
+
+
+def tar_members(path: Path, pattern: str, largest: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the files in a .tar.gz whose whole name fits a pattern, in the archive's order.
+
+    Args:
+        path: the archive. Its checksum is compared at the end.
+        pattern: regular expression for whole names, with "/" between folders.
+        largest: the most bytes that the whole archive may unpack to.
+
+    Raises:
+        UserError: the file is no such archive, is cut off or damaged, or unpacks to more than that.
+    """
+    with _whole(path), gzip.open(path) as packed:
+        stream = _Bounded(packed, largest)
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if member.size > largest:  # a file with holes would be filled with so many zeros
+                    raise tarfile.ReadError(f"{member.name} declares {member.size:,} bytes")
+                if member.isreg() and re.fullmatch(pattern, member.name):
+                    yield member.name, archive.extractfile(member).read()
+                archive.members.clear()  # else it keeps a record of every member passed
+        while stream.read(1 << 16):  # to the end, where gzip compares its checksum
+            pass
+
+
+@contextmanager
+def zip_reader(path: Path, pattern: str, largest: int = LARGEST) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """Open a .zip archive to read some of its members, in any order.
+
+    Args:
+        path: the archive.
+        pattern: regular expression for whole member names.
+        largest: the most bytes of one member.
+
+    Yields:
+        The names that fit, in the archive's order, and a function from such a name to its content.
+
+    Raises:
+        UserError: when opening: it is no archive; when reading: a member is damaged or larger than that.
+    """
+    with _whole(path):
+        archive = zipfile.ZipFile(path)
+
+    def read(name: str) -> bytes:
+        with _whole(path), archive.open(name) as file:
+            member = archive.getinfo(name)
+            # Only these two ways of packing unpack no more than they are asked for.
+            if member.file_size > largest or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile(f"{name} is larger than {largest:,} bytes, or packed in an unusual way")
+            content = file.read(member.file_size + 1)  # at its end zipfile compares the checksum
+            if len(content) != member.file_size:
+                raise zipfile.BadZipFile(f"{name} is cut off")
+            return content
+
+    with archive:
+        yield [name for name in archive.namelist() if re.fullmatch(pattern, name)], read
+
+
+def read_member(path: Path, largest: int = LARGEST) -> bytes:
+    """Return the content of a file of an archive that was unpacked; UserError if it cannot be read or is larger."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Unpack the archive again.") from error
+    if len(content) > largest:
+        raise UserError(f"{path} is larger than the {largest:,} bytes read here. Unpack the archive again.")
+    return content
+
+
+def npz_arrays(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz file by their names.
+
+    Args:
+        path: what np.savez or np.savez_compressed wrote.
+        largest: the most bytes of all arrays together.
+
+    Raises:
+        UserError: it is no such file, is damaged, too large, or has other arrays than of plain numbers.
+    """
+    with _whole(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > largest:
+                raise ValueError(f"it unpacks to more than {largest:,} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in _PLAIN:
+                raise ValueError(f"{name} is no array of plain numbers")
+    return arrays
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn whatever a broken archive raises into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # tarfile, zipfile, zlib and NumPy raise a dozen kinds for files cut off or altered
+        said = str(error) or type(error).__name__
+        raise UserError(f"{path} is damaged or not whole ({said}). Delete it and get it again.") from error
+
+
+class _Bounded:
+    """A stream that gives no more than `left` bytes in all."""
+
+    def __init__(self, stream: gzip.GzipFile, left: int) -> None:
+        self._stream, self.left = stream, left
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(min(size, self.left + 1))
+        self.left -= len(content)
+        if self.left < 0:
+            raise tarfile.ReadError("it unpacks to more than it should")
+        return content

@@ -1,0 +1,119 @@
+"""Weights that this project trained and ships in `data/pretrained/`, each with a card that says how they came about."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+
+from helpers.data.archives import npz_arrays
+from helpers.session import CHECKOUT, UserError
+
+FOLDER = CHECKOUT / "data" / "pretrained"
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of JSON that is not as it should be
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Shipped weights: `arrays` in the order of the model's weights (float32), the vocabulary, and the card's facts."""
+
+    name: str
+    arrays: list[np.ndarray]
+    symbols: list[str]
+    facts: dict[str, str]
+
+    def put_into(self, model: keras.Model) -> None:
+        """Assign the weights to a built model.
+
+        Raises:
+            UserError: the model is not built like the one that was trained; nothing was assigned.
+        """
+        assign(model.weights, self.arrays, f"the shipped {self.name}")
+
+    def card(self) -> Markdown:
+        """Return the card as a table to display."""
+        rows = [f"| {name} | {value} |" for name, value in self.facts.items()]
+        return Markdown("\n".join([f"| {self.name} | |", "|---|---|", *rows]))
+
+
+def load_weights(name: str, folder: Path = FOLDER) -> Pretrained:
+    """Load shipped weights by name, such as "nietzsche_lstm".
+
+    They are stored as float16, in an .npz without pickled objects, beside a .json card that holds its SHA-256.
+
+    Raises:
+        UserError: there are no such weights, or the file is not the one that the card describes.
+    """
+    card_path, path = folder / f"{name}.json", folder / f"{name}.npz"
+    if not card_path.exists() or not path.exists():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
+        raise UserError(f"there are no shipped weights {name!r}; there are: {known}. Check the name and the checkout.")
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        digest, facts = card["sha256"], {str(fact): str(value) for fact, value in card["facts"].items()}
+    except _DAMAGE as error:
+        raise UserError(f"{card_path.name} is damaged ({error}). Check it out again (git checkout).") from error
+    if digest_of(path) != digest:
+        raise UserError(f"{path.name} is damaged: its SHA-256 is not the card's. Check it out again (git checkout).")
+    found = npz_arrays(path)
+    try:
+        symbols = list(map(str, json.loads(found.pop("symbols").tobytes().decode("utf-8"))))
+    except _DAMAGE as error:
+        raise UserError(f"{path.name} has no list of symbols ({error}). Check it out again (git checkout).") from error
+    if not all(array.dtype.kind == "f" for array in found.values()):
+        raise UserError(f"{path.name} has weights that are no fractions. Check it out again (git checkout).")
+    return Pretrained(name, [found[key].astype(np.float32) for key in sorted(found)], symbols, facts)
+
+
+def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str, str], folder: Path = FOLDER) -> None:
+    """Write a model's weights as float16 with their vocabulary, and the card beside them.
+
+    Raises:
+        UserError: a weight is not finite, or too large for float16, whose largest number is 65,504.
+    """
+    with np.errstate(over="ignore"):  # found out below
+        arrays = [array.astype(np.float16) for array in values_of(model.weights)]
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise UserError(f"a weight of {name} is not a number, or too large for float16. Nothing was written.")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.npz"
+    words = np.frombuffer(json.dumps(list(symbols)).encode("utf-8"), np.uint8)
+    np.savez_compressed(path, symbols=words, **{f"{number:04d}": array for number, array in enumerate(arrays)})
+    card = {"facts": facts, "sha256": digest_of(path)}
+    (folder / f"{name}.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def values_of(variables: Sequence) -> list[np.ndarray]:
+    """Return copies of the variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str) -> None:
+    """Assign arrays to variables one by one.
+
+    Raises:
+        UserError: their number or a shape differs; it names the first weight that does, and nothing was assigned.
+    """
+    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+    if expected != found:
+        pairs = zip(variables, found, strict=False)
+        odd = next(((variable, shape) for variable, shape in pairs if tuple(variable.shape) != shape), None)
+        detail = f"{len(found)} arrays for {len(expected)} weights"
+        if odd:
+            detail = f"{getattr(odd[0], 'path', 'a weight')} is {tuple(odd[0].shape)} here and {odd[1]} there"
+        raise UserError(
+            f"{source} belongs to a model of another shape ({detail}). Use the model that it was saved from, "
+            "or reset this training."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,317 @@
+"""Charts and maps: functions that draw a figure, and return it as a picture with a text.
+
+Each takes `title`, what the figure shows, and `alt`, the same for those who cannot see it; without it, the title.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+from helpers.plots.pictures import PictureWithText, picture, tiled
+
+# Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vP*"
+DASHES = ("-", "--", "-.", ":")
+# Ten classes: the colours twice over, told apart by the mark as well.
+CLASS_COLOURS = (*COLOURS, "#999999", "#0072B2", "#D55E00")
+CLASS_MARKS = ("o", "o", "o", "o", "o", "o", "o", "o", "^", "^")
+HEALTHY = (0.6, 0.9)  # accuracy of a discriminator; measured in notebook 05
+
+
+def new_figure(columns: int = 1, width: float = 7.5, height: float = 3.2, **options) -> tuple[Figure, np.ndarray]:
+    """Return a figure that no global state holds on to, and its axes as an array of `columns`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, **options)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    return figure, axes
+
+
+def curves(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    alt: str = "",
+    log: bool = False,
+) -> PictureWithText:
+    """Draw lines that colour, dash and mark tell apart, each marked at some twelve places at most.
+
+    Args:
+        series: name → (x, y), two sequences of the same length.
+        xlabel: what x is, with its unit.
+        ylabel: what y is, with its unit.
+        title: what the figure shows.
+        alt: the same for those who cannot see it; without it, the title and the names of the lines.
+        log: whether the vertical axis is logarithmic (values must be above 0 then).
+    """
+    figure, (axis,) = new_figure()
+    _draw_lines(axis, series)
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    axis.set_title(title, fontsize=11)
+    return picture(figure, alt or f"{title}. Lines: {', '.join(series)}")
+
+
+def _draw_lines(axis: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
+    for number, (name, (x, y)) in enumerate(series.items()):
+        style = {"color": COLOURS[number % 7], "linestyle": DASHES[number % 4], "marker": MARKERS[number % 7]}
+        axis.plot(x, y, markersize=4, markevery=max(1, len(x) // 12), label=name, **style)
+    axis.legend(fontsize=9)
+
+
+def training_curves(history: Sequence[dict], unit: str, references: Mapping[str, float]) -> PictureWithText:
+    """Draw training loss and held-out loss over time, with other models' figures as horizontal lines.
+
+    Args:
+        history: records with `epoch`, `seconds`, `loss` and `validation`.
+        unit: of the losses, such as "nats per character".
+        references: name → loss of something to compare with.
+    """
+    figure, (axis,) = new_figure()
+    seconds = [record["seconds"] for record in history]
+    names = {"training": "loss", "held out": "validation"}
+    _draw_lines(axis, {name: (seconds, [record[key] for record in history]) for name, key in names.items()})
+    for number, (name, value) in enumerate(references.items()):
+        axis.axhline(value, color="0.4", linestyle=DASHES[1 + number % 3], label=f"{name}: {value:.2f}")
+    best = min(history, key=lambda record: record["validation"])
+    axis.set(xlabel="seconds of training", ylabel=unit, xlim=(0, None))
+    axis.set_title(f"Held out: {best['validation']:.3f} {unit} after epoch {best['epoch']}", fontsize=11)
+    axis.legend(fontsize=9)
+    last = f"held out at last {history[-1]['validation']:.3f}"
+    return picture(figure, f"Training and held-out loss over time, in {unit}; {last}")
+
+
+def adversarial_curves(history: Sequence[dict], title: str = "", alt: str = "") -> PictureWithText:
+    """Draw a GAN's losses on the left, and on the right the discriminator's verdicts, healthy accuracy shaded.
+
+    Args:
+        history: a record an epoch, means over it: `discriminator_loss` and `generator_loss` in nats; `D(real)` and
+            `D(fake)`, the mean probability of "real" that the discriminator gives to either kind; `accuracy`, the
+            share of pictures that it judges rightly; and, if it is there, `spread`, how unlike the fakes are as a
+            share of how unlike the reals are.
+        title: what the figure shows; without it, the figures of the last epoch.
+        alt: the same for those who cannot see it.
+    """
+    last = history[-1]
+    spread = f", spread {last['spread']:.2f} of that of the reals" if "spread" in last else ""
+    standing = f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}"
+    figure, (left, right) = new_figure(2, width=10.5, height=3.2)
+    losses = {"discriminator": "discriminator_loss", "generator": "generator_loss"}
+    shares = {"D(real)": "D(real)", "D(fake)": "D(fake)", "accuracy": "accuracy", "spread of the fakes": "spread"}
+    epochs = [record["epoch"] for record in history]
+    for axis, names in ((left, losses), (right, shares)):
+        drawn = {name: (epochs, [r[key] for r in history]) for name, key in names.items() if key in history[0]}
+        _draw_lines(axis, drawn)
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    right.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    left.set(ylabel="loss, nats", ylim=(0, None))
+    right.axhspan(*HEALTHY, color=COLOURS[2], alpha=0.1)
+    right.set(ylabel="share; shaded: healthy accuracy", ylim=(0, 1.05))
+    figure.suptitle(title or standing, fontsize=11)
+    return picture(figure, alt or f"{title or 'Losses and verdicts'}. {standing}")
+
+
+def reweighted_bars(
+    distributions: Mapping[float, np.ndarray], entropies: Mapping[float, float], alt: str = ""
+) -> PictureWithText:
+    """Draw one distribution at several temperatures, a panel each, with its entropy in bits above.
+
+    Args:
+        distributions: temperature → probabilities `(symbols,)`.
+        entropies: temperature → entropy in bits.
+        alt: what the figure shows, for those who cannot see it.
+    """
+    title = "A higher temperature flattens the distribution and raises its entropy"
+    figure, axes = new_figure(len(distributions), width=9, height=2.6, sharey=True)
+    for axis, (temperature, probabilities) in zip(axes, distributions.items(), strict=True):
+        axis.bar(np.arange(1, len(probabilities) + 1), probabilities, color=COLOURS[0])
+        axis.set_title(f"T = {temperature:g}\n{entropies[temperature]:.2f} bits", fontsize=10)
+        axis.set_xticks([])
+    axes[0].set_ylabel("probability")
+    figure.supxlabel("symbols, from the most to the least probable", fontsize=10)
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
+
+
+def attention_maps(weights: np.ndarray, words: Sequence[str], alt: str = "") -> PictureWithText:
+    """Draw attention weights, a panel for each head.
+
+    Args:
+        weights: `(heads, time, time)` in [0, 1]; each row sums to 1.
+        words: the `time` words, row and column labels.
+        alt: what the figure shows, for those who cannot see it.
+    """
+    title = "Every word looks only at itself and at words before it"
+    figure, axes = new_figure(len(weights), width=2.6 * len(weights) + 1, height=3.4, sharey=True)
+    for number, (axis, head) in enumerate(zip(axes, weights, strict=True)):
+        shown = axis.imshow(head, vmin=0, vmax=1, cmap="cividis")
+        axis.grid(False)
+        axis.set_title(f"head {number + 1}", fontsize=10)
+        axis.set_xticks(range(len(words)), words, rotation=90, fontsize=8)
+        axis.set_yticks(range(len(words)), words, fontsize=8)
+    axes[0].set_ylabel("the word that looks")
+    figure.supxlabel("the word looked at", fontsize=10)
+    figure.colorbar(shown, ax=list(axes), label="weight", shrink=0.8)
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
+
+
+def manifold(
+    pictures: np.ndarray, title: str, alt: str = "", ticks: Sequence[str] = (), labels: Sequence[str] = ()
+) -> PictureWithText:
+    """Draw the pictures decoded from a square grid of 2-D latents, as one large picture with axes.
+
+    Args:
+        pictures: `(side * side, height, width, channels)`, floats in [0, 1], row after row from the top.
+        title: what the figure shows.
+        alt: the same for those who cannot see it.
+        ticks: labels spread evenly along both axes, left to right and bottom to top.
+        labels: of the two axes; without them, "first latent" and "second latent".
+    """
+    figure, (axis,) = new_figure(width=7, height=7)
+    _show_pixels(axis, tiled(pictures, round(len(pictures) ** 0.5)), extent=(0, 1, 0, 1))
+    places = (np.arange(len(ticks)) + 0.5) / max(1, len(ticks))
+    axis.set_xticks(places, ticks, fontsize=8)
+    axis.set_yticks(places, ticks, fontsize=8)
+    xlabel, ylabel = labels or ("first latent", "second latent")
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.set_title(title, fontsize=11)
+    return picture(figure, alt or title)
+
+
+def _show_pixels(axis: Axes, pixels: np.ndarray, **options) -> None:
+    """Draw one picture in [0, 1], grey or in colour, without ticks."""
+    axis.imshow(np.clip(np.squeeze(pixels), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="bicubic", **options)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+
+
+def latent_scatter(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray | None]], names: Sequence[str], title: str, alt: str = ""
+) -> PictureWithText:
+    """Draw 2-D latents side by side, with one legend.
+
+    Args:
+        panels: title → (points `(n, 2)`, labels `(n,)` or None for points that are not told apart).
+        names: of the classes, ten at most.
+        title: what the figure shows.
+        alt: the same for those who cannot see it.
+    """
+    figure, axes = new_figure(len(panels), width=4.2 * len(panels) + 1.2, height=4.4)
+    for axis, (name, (points, labels)) in zip(axes, panels.items(), strict=True):
+        _scatter(axis, points, labels, names)
+        axis.set_title(name, fontsize=10)
+    handles, texts = axes[-1].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, texts, loc="outside right center", fontsize=8, markerscale=3)
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
+
+
+def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None, names: Sequence[str]) -> None:
+    """Draw 2-D latents `(n, 2)`, by class where labels are given."""
+    if labels is None:
+        axis.scatter(*points.T, s=3, color="0.3", alpha=0.4, linewidths=0, rasterized=True)
+    for number, name in enumerate(names if labels is not None else ()):
+        rows = points[labels == number]
+        colour, mark = CLASS_COLOURS[number], CLASS_MARKS[number]
+        axis.scatter(*rows.T, s=5, color=colour, marker=mark, alpha=0.6, linewidths=0, label=name, rasterized=True)
+    axis.set(xlabel="first latent", ylabel="second latent", aspect="equal", adjustable="datalim")
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def samples_on_map(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]],
+    names: Sequence[str],
+    title: str,
+    alt: str = "",
+) -> PictureWithText:
+    """Draw 2-D latents with numbered places on them, and beside them the pictures decoded from those places.
+
+    Args:
+        panels: title → (points `(n, 2)`, labels `(n,)` or None, places `(m, 2)`, pictures `(m, height, width, 1 or 3)`
+            in [0, 1]).
+        names: of the classes.
+        title: what the figure shows.
+        alt: the same for those who cannot see it.
+    """
+    figure = Figure(figsize=(9.5, 3.9 * len(panels)), layout="constrained")
+    grid = GridSpec(len(panels), 2, figure, width_ratios=(1, 1.15))
+    for line, (name, (points, labels, places, pictures)) in enumerate(panels.items()):
+        axis = figure.add_subplot(grid[line, 0])
+        _scatter(axis, points, labels, names)
+        axis.set_title(name, fontsize=10)
+        axis.scatter(*places.T, s=0)  # so that the numbers, which are texts, lie within the axes
+        columns = 6
+        inner = grid[line, 1].subgridspec(-(-len(places) // columns), columns)
+        for number, (place, pixels) in enumerate(zip(places, pictures, strict=True), start=1):
+            style = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "alpha": 0.85}
+            axis.text(*place, str(number), fontsize=7, ha="center", va="center", bbox=style)
+            small = figure.add_subplot(inner[(number - 1) // columns, (number - 1) % columns])
+            _show_pixels(small, pixels)
+            small.set_title(str(number), fontsize=8, pad=2)
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
+
+
+def normal_histograms(values: np.ndarray, title: str, alt: str = "", columns: int = 10) -> PictureWithText:
+    """Draw a small histogram of each column of `values` `(n, dimensions)` with the density of N(0, 1) over it."""
+    rows = -(-values.shape[1] // columns)
+    figure = Figure(figsize=(9.5, 0.85 * rows + 0.6), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    line = np.linspace(-4, 4, 81)
+    for number, axis in enumerate(axes):
+        axis.set_axis_off()
+        if number < values.shape[1]:
+            axis.hist(values[:, number], bins=line[::4], density=True, color=COLOURS[5])
+            axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], linewidth=1)
+    axes[0].set_ylim(0, 0.8)
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
+
+
+def number_grids(
+    grids: Mapping[str, np.ndarray],
+    title: str,
+    alt: str = "",
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    unit: str = "",
+) -> PictureWithText:
+    """Draw matrices side by side as coloured squares, with the number in each.
+
+    Args:
+        grids: name → `(rows, columns)`, values from 0 on; or, where a `unit` is given, from -1 to 1.
+        title: what the figure shows.
+        alt: the same for those who cannot see it.
+        rows: names of the rows, if they have names.
+        columns: likewise.
+        unit: of the values, beside a scale of colours.
+    """
+    lines, wide = next(iter(grids.values())).shape
+    size = (1.8 + 0.75 * wide, 1.8 + 0.45 * lines) if unit else (2.4 * len(grids), 2.9)
+    figure, axes = new_figure(len(grids), width=max(size[0], 0.085 * len(title)), height=size[1])
+    for axis, (name, values) in zip(axes, grids.items(), strict=True):
+        scale = {"vmin": -1, "vmax": 1, "cmap": "PuOr"} if unit else {"vmin": 0, "cmap": "cividis"}
+        shown = axis.imshow(values, **scale)
+        for (row, column), value in np.ndenumerate(values):
+            is_dark = abs(value) > 0.6 if unit else value < values.max() * 0.6
+            text, colour = f"{value:.2f}" if unit else f"{value:g}", "white" if is_dark else "black"
+            axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+        axis.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=8)
+        axis.set_yticks(range(len(rows)), rows, fontsize=8)
+        axis.grid(False)
+        axis.set_title(name, fontsize=9)
+    if unit:
+        figure.colorbar(shown, ax=list(axes), label=unit)
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
