@@ -12,6 +12,7 @@ from keras import layers
 from bench.measure import Sizes, train_for_seconds
 from bench.report import Row
 from bench.vae import NOTEBOOK, trained
+from helpers import images
 from helpers.data import digits as digit_data
 from helpers.training.batches import PictureBatches
 from tools.lift import lift
@@ -34,9 +35,9 @@ def garment_recipe() -> keras.Model:
 def garments(sizes: Sizes) -> list[Row]:
     """Return the row of the cross-entropy of rebuilt held-out garments after the same seconds of training."""
     keras.utils.set_random_seed(sizes.seed)
-    notebook = lift(NOTEBOOK, "build_autoencoder", "cross_entropy", "framed", "as_floats")
+    notebook = lift(NOTEBOOK, "build_autoencoder", "cross_entropy", "framed")
     data = digit_data.load_fashion_mnist(*sizes.autoencoded)
-    pictures, held_out = notebook.framed(data.train_images), notebook.as_floats(notebook.framed(data.test_images))
+    pictures, held_out = notebook.framed(data.train_images), images.as_floats(notebook.framed(data.test_images))
 
     def built(rate: object) -> keras.Model:
         model = notebook.build_autoencoder(2)
@@ -78,21 +79,21 @@ class RecipeVAE(keras.Model):
 def digits(sizes: Sizes) -> list[Row]:
     """Return the row of the negative ELBO of held-out digits after the same seconds of training."""
     keras.utils.set_random_seed(sizes.seed)
-    notebook = lift(NOTEBOOK, "VAE", "first_edition", "this_notebook", "framed", "as_floats")
+    notebook = lift(NOTEBOOK, "VAE", "first_edition", "this_notebook", "framed")
     data = digit_data.load_mnist(*sizes.autoencoded)
     small, pictures = data.train_images[..., None], notebook.framed(data.train_images)
 
     def built(rate: object) -> keras.Model:
         model = notebook.VAE(*notebook.this_notebook(2))
         model.compile(keras.optimizers.Adam(rate), jit_compile=False)
-        model(notebook.as_floats(pictures[:1]))
+        model(images.as_floats(pictures[:1]))
         return model
 
     recipe = RecipeVAE(*notebook.first_edition(2, side=28))
     model, seen = _both_trained((recipe, small, DIGIT_BATCH), (built, pictures), sizes)
     scored = notebook.VAE(recipe.encoder, recipe.decoder)
     held_out = data.test_images[..., None], notebook.framed(data.test_images)
-    nats = [_negative_elbo(*pair) for pair in zip((scored, model), map(notebook.as_floats, held_out), strict=True)]
+    nats = [_negative_elbo(*pair) for pair in zip((scored, model), map(images.as_floats, held_out), strict=True)]
     remark = (
         f"{seen} Of 28x28 pixels, and the same with a black frame; {len(data.test_images):,} held-out ones. The book "
         "trains with a weight of 0.39 on the KL, and is scored with 1, as ours."

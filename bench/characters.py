@@ -16,6 +16,7 @@ from bench.report import Row, rate_row
 from helpers import text
 from helpers.data import texts
 from helpers.metrics import texts as text_metrics
+from helpers.training.batches import window_batches
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "01_text_generation.ipynb"
@@ -40,7 +41,7 @@ class Task:
         return text_metrics.nats_per_symbol(next_logits(self.contexts), self.targets)
 
     def batches(self, epoch: int):
-        return text.window_batches(self.training, length=50, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
+        return window_batches(self.training, length=50, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
 
 
 def sampling(sizes: Sizes, width: int, goal: str) -> list[Row]:

@@ -27,6 +27,7 @@ from bench.report import Row, rate_row
 from helpers import text
 from helpers.data import texts
 from helpers.metrics import texts as text_metrics
+from helpers.training.batches import sequence_batches
 from helpers.training.machine import compiled
 from tools.lift import lift
 
@@ -60,7 +61,7 @@ class Task:
         """Yield batches of (inputs, targets) without end."""
         step = 0
         while True:
-            yield from text.sequence_batches(sequences, self.sizes.word_batch, self.sizes.seed, step, steps=100)
+            yield from sequence_batches(sequences, self.sizes.word_batch, self.sizes.seed, step, steps=100)
             step += 100
 
     def score(self, evaluate) -> float:

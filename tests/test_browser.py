@@ -40,13 +40,8 @@ TRIAL = (
     """import time
 from pathlib import Path
 import numpy as np
-from helpers.explorers import sliders
-from helpers.face_explorer import FaceExplorer
-from helpers.frames import FrameSlider
-from helpers.gan_explorer import GeneratorExplorer
-from helpers.map_explorer import MapExplorer, nearest_picture
-from helpers.picture_explorer import PictureExplorer
-from helpers.text_explorer import TextExplorer, Written
+from helpers.explorers import FaceExplorer, FrameSlider, GeneratorExplorer, MapExplorer, PictureExplorer, TextExplorer
+from helpers.explorers import Written, nearest_picture, sliders
 
 def decode(z):  # the first column is a grey that z moves a little, the others waves that show the least move
     z = z[:, :1, None, None]

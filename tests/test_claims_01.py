@@ -14,6 +14,7 @@ from helpers import text as sampling
 from helpers.data import texts
 from helpers.metrics import texts as text_metrics
 from helpers.session import UserError
+from helpers.training.batches import window_batches
 from tools.lift import code_of, lift
 
 PROSE = Prose("01_text_generation")
@@ -325,9 +326,9 @@ def test_the_convolution_learns_with_the_notebooks_loss(answers):
     model = answers["build_convolution_model"](5, width=8, dilations=(1, 2))
     model.compile(keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     ids = np.arange(4_000) % 5
-    before = model.evaluate(text.window_batches(ids, 20, 8, seed=1, epoch=1), verbose=0)
-    model.fit(text.window_batches(ids, 20, 8, seed=1, epoch=0), shuffle=False, verbose=0)
-    assert model.evaluate(text.window_batches(ids, 20, 8, seed=1, epoch=1), verbose=0) < 0.2 < 1 < before
+    before = model.evaluate(window_batches(ids, 20, 8, seed=1, epoch=1), verbose=0)
+    model.fit(window_batches(ids, 20, 8, seed=1, epoch=0), shuffle=False, verbose=0)
+    assert model.evaluate(window_batches(ids, 20, 8, seed=1, epoch=1), verbose=0) < 0.2 < 1 < before
 
 
 def test_the_best_temperature_undoes_overconfidence(answers):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from claims import Prose
 from scipy.stats import norm
 
-from helpers import latents
+from helpers import images, latents
 from helpers.networks.weights import values_of
 from helpers.session import UserError
 from helpers.training.batches import PictureBatches, in_order
@@ -17,7 +17,7 @@ from tools.lift import lift
 
 PROSE = Prose("04_variational_autoencoder")
 LIFTED = (
-    *("framed", "as_floats", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution"),
+    *("framed", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution"),
     *("cross_entropy", "root_mean_squared_error", "logit", "make_decode", "embed", "share_far"),
     *("shares_of", "quantile_grid", "draw_from_box", "steps_between", "log_evidence", "error_table"),
     *(
@@ -148,7 +148,7 @@ def test_training_lowers_the_held_out_loss_and_the_parts_add_up(nb, pictures):
 
 
 def test_the_kl_weight_and_its_warm_up_count_in_training_and_only_the_weight_afterwards(nb, pictures):
-    x = nb.as_floats(pictures[:16])
+    x = images.as_floats(pictures[:16])
     vae = nb.VAE(*nb.this_notebook(2), kl_weight=3.0, warm_up=10)
     cold, half, warm = ([float(np.mean(v)) for v in vae.loss_terms(x, False, warmth)] for warmth in (0.0, 0.5, 1.0))
     assert cold[0] == pytest.approx(cold[1])
@@ -205,9 +205,9 @@ def test_active_units_are_counted_by_the_variance_of_the_means(nb):
 
 def test_what_is_far_from_any_picture_is_counted(nb, pictures):
     known, noise = pictures[:100], random.random((50, 32, 32, 1))
-    mixed = np.concatenate([noise, nb.as_floats(pictures[:50])])
+    mixed = np.concatenate([noise, images.as_floats(pictures[:50])])
     assert nb.share_far(mixed, known, 0.1) == 0.5
-    assert nb.share_far(nb.as_floats(known), known, 0.0) == 0
+    assert nb.share_far(images.as_floats(known), known, 0.0) == 0
 
 
 def test_shares_of_places_go_to_the_nearest_dots_kind(nb):
@@ -239,7 +239,7 @@ def test_neighbours_of_a_quantile_grid_have_equal_shares_of_the_prior(nb):
 
 
 def test_log_evidence_is_that_of_a_decoder_that_looks_at_no_latent_and_of_one_that_does(nb):
-    x = nb.as_floats(np.full((2, 2, 2, 1), [[[[51]]], [[[255]]]], np.uint8))
+    x = images.as_floats(np.full((2, 2, 2, 1), [[[[51]]], [[[255]]]], np.uint8))
     blind = lambda z, training: np.full((len(z), 2, 2, 1), 0.4, np.float32)  # noqa: E731
     expected = -nb.bernoulli(x, np.full(x.shape, 0.4, np.float32))
     np.testing.assert_allclose(nb.log_evidence(blind, x, 200, furthest=6.0), expected, atol=1e-3)
@@ -250,7 +250,7 @@ def test_log_evidence_is_that_of_a_decoder_that_looks_at_no_latent_and_of_one_th
 
 
 def test_the_error_table_knows_mean_components_and_models(nb, pictures, monkeypatch):
-    perfect = lambda pictures: nb.as_floats(pictures)  # noqa: E731
+    perfect = lambda pictures: images.as_floats(pictures)  # noqa: E731
     monkeypatch.setitem(nb.error_table.__globals__, "rebuild", lambda model, pictures: model(pictures))
     errors = nb.error_table(pictures[:150], pictures[150:], {"perfect": perfect}, (2, 20))
     assert errors["perfect"] == 0

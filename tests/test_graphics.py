@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from helpers import session
-from helpers.session import Gpu, Report, parse_listing, trouble
+from helpers.session import Gpu, Report, gpu_trouble, parse_listing
 
 SEEN = ("Tesla T4",)
 
@@ -31,7 +31,7 @@ def t4(free=14.6, driver="550.54.15"):
     ],
 )
 def test_nothing_is_said_where_nothing_is_the_matter(report):
-    assert trouble(report, 2.5) == ""
+    assert gpu_trouble(report, 2.5) == ""
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_nothing_is_said_where_nothing_is_the_matter(report):
     ],
 )
 def test_a_gpu_that_is_not_used_is_named_with_the_mend(report, said):
-    sentence = trouble(report, 2.5)
+    sentence = gpu_trouble(report, 2.5)
     assert sentence.startswith("There is a Tesla T4, but TensorFlow does not use it") and said in sentence
 
 
 def test_too_little_memory_is_said_with_what_the_notebook_needs():
     report = Report(SEEN, "12.5.1", (t4(1.5),))
-    assert "Only 1.5 of 15.0 GB" in trouble(report, 2.5) and "held up to 2.5 GB" in trouble(report, 2.5)
-    assert trouble(report, 1.2) == ""
+    assert "Only 1.5 of 15.0 GB" in gpu_trouble(report, 2.5) and "held up to 2.5 GB" in gpu_trouble(report, 2.5)
+    assert gpu_trouble(report, 1.2) == ""
 
 
 def test_the_table_of_the_driver_is_read_and_what_is_no_row_is_left_out():
@@ -88,8 +88,10 @@ def test_a_tool_that_fails_is_said(monkeypatch, fault, said):
     monkeypatch.setattr(session.shutil, "which", lambda name: "nvidia-smi")
     monkeypatch.setattr(session.subprocess, "run", run)
     listed, told = session._listed()
-    sentence = trouble(Report(cuda="12.5", listed=listed, fault=told), 2.5)
-    assert said in sentence and "until its driver works" in sentence and trouble(Report(SEEN, fault=told), 2.5) == ""
+    sentence = gpu_trouble(Report(cuda="12.5", listed=listed, fault=told), 2.5)
+    assert (
+        said in sentence and "until its driver works" in sentence and gpu_trouble(Report(SEEN, fault=told), 2.5) == ""
+    )
 
 
 def test_this_machine_has_a_report_and_keeps_the_first(monkeypatch):

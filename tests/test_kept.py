@@ -5,8 +5,8 @@ import errno
 import numpy as np
 import pytest
 
-from helpers.training import kept as module
-from helpers.training.kept import kept
+from helpers.training import checkpoints as module
+from helpers.training.checkpoints import kept
 
 PICTURE = np.linspace(0, 1, 4 * 5 * 3, dtype=np.float32).reshape(4, 5, 3)
 MADE = {"picture": PICTURE, "total": np.array([3.0, 2.0]), "message": np.array("done"), "is_complete": np.array(True)}
@@ -50,11 +50,6 @@ def test_another_setting_makes_it_anew(tmp_path, change):
     make = Maker(PICTURE + 1)
     np.testing.assert_array_equal(kept(tmp_path, "dream", SETTINGS | change, make), PICTURE + 1)
     assert make.calls == 1
-
-
-def test_what_cannot_be_told_apart_is_no_setting(tmp_path):
-    with pytest.raises(TypeError, match="setting"):
-        kept(tmp_path, "dream", [object()], Maker())
 
 
 DAMAGE = {

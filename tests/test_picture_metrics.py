@@ -140,7 +140,7 @@ def square_model(monkeypatch):
     outputs = keras.layers.Multiply(name="mixed8")([inputs, inputs])
     model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="mixed9")(outputs))
     backbone = pretrained.Backbone("inception_v3", model, pretrained._NETS["inception_v3"].preprocessing, {}, "", False)
-    monkeypatch.setattr(pm.backbones, "load", lambda name: backbone)
+    monkeypatch.setattr(pm.pretrained, "load_network", lambda name: backbone)
     return pm.feature_model()
 
 
@@ -161,7 +161,7 @@ def test_pictures_are_resized_bilinearly_and_preprocessed_as_the_net_expects(squ
 
 def test_the_embedded_net_is_averaged_over_its_last_convolution_in_batches(embedded):
     faces = draw_faces(103, seed=3)[0]
-    backbone = pretrained.load("feature_net")
+    backbone = pretrained.load_network("feature_net")
     activations = backbone.model(backbone.preprocessing.preprocess(faces[-4:].astype(np.float32) / 255))
     found = pm.picture_features(embedded, faces)
     assert found.shape == (103, 256) == (103, embedded.width) and found.dtype == np.float32

@@ -103,7 +103,7 @@ WORDS = np.frombuffer(b'["a"]', np.uint8)
         ({"0000": np.ones(2, np.float16), "symbols": np.frombuffer(b"1", np.uint8)}, "no list of symbols"),
         ({"0000": np.ones(2, np.int64), "symbols": WORDS}, "weights that are no fractions"),
         ({"0000": np.array([print], dtype=object), "symbols": WORDS}, "Object arrays cannot be loaded"),
-        (None, "not a whole archive"),
+        (None, "damaged"),
     ],
 )
 def test_a_file_of_something_else_is_refused_though_the_card_agrees(saved, arrays, says):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from trainings import all_equal, figures, number_gan
 
 from helpers import latents, text
+from helpers.training.batches import window_batches
 from helpers.training.loop import Training
 from tools.lift import lift
 
@@ -29,7 +30,7 @@ def train_characters(folder, batches_of):
     optimizer = keras.optimizers.AdamW(nb.decaying_rate(0.05, 5 * EPOCHS), weight_decay=0.01, clipnorm=1.0)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     contexts, targets = text.held_out_contexts(IDS, context=8, positions=20)
-    batches = batches_of(lambda epoch: text.window_batches(IDS, length=10, batch_size=6, seed=1, epoch=epoch))
+    batches = batches_of(lambda epoch: window_batches(IDS, length=10, batch_size=6, seed=1, epoch=epoch))
     training = Training(model, folder, {"seed": 3})
     training.fit(batches, EPOCHS, lambda: {"validation": nb.score_characters(model, contexts, targets)})
     return training

@@ -21,7 +21,7 @@ import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it tur
 import keras
 import numpy as np
 
-from helpers import latents
+from helpers import images, latents
 from helpers.data import digits
 from helpers.data import faces as face_data
 from helpers.networks import weights
@@ -39,7 +39,7 @@ LICENCES = {
 }
 notebook = lift(
     NOTEBOOK,
-    *("VAE", "this_notebook", "gaussian", "build_face_encoder", "build_face_decoder", "framed", "as_floats"),
+    *("VAE", "this_notebook", "gaussian", "build_face_encoder", "build_face_decoder", "framed"),
     *("embed", "means_of", "log_weights", "importance_weighted_nll"),
 )
 
@@ -74,7 +74,7 @@ def _facts(name: str, model: keras.Model, history: list[dict], machine: str, dat
     """Return what the card says; the bounds are measured on the test pictures (uint8)."""
     model.compile(jit_compile=False)
     scores = model.evaluate(in_order(test), verbose=0, return_dict=True)
-    some = notebook.as_floats(test[:: len(test) // scored][:scored])
+    some = images.as_floats(test[:: len(test) // scored][:scored])
     weighted = notebook.importance_weighted_nll(notebook.log_weights(model, some), 64).mean()
     likelihood = "normal pixels of variance 0.2, without the constant" if name == "celeba_vae" else "Bernoulli pixels"
     minutes, source, count = history[-1]["seconds"] / 60, data.source.split(":")[0], len(data.train_images)

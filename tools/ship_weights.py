@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from helpers import text
 from helpers.data import texts
+from helpers.metrics.texts import perplexity
 from helpers.networks import weights
 from helpers.networks.weights import assign
 from helpers.session import UserError
@@ -82,7 +83,7 @@ def ship_words(folder: Path, machine: str) -> None:
     rows = text.pad_windows(text.encode_documents(vectorizer, text.without_breaks(reviews.test)), model.context)
     nats = notebook.score_words(notebook.evaluator(model), rows)
     figure = (
-        f"{nats:.3f} nats per word (perplexity {texts.perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
+        f"{nats:.3f} nats per word (perplexity {perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
         "padding not counted"
     )
     data = f"IMDB, {len(kept):,} training reviews"

@@ -62,9 +62,9 @@ def feature_model(net: str = "inception_v3") -> FeatureModel:
         net: "inception_v3", in whose place the embedded net is used where its weights cannot be had, or "feature_net".
 
     Raises:
-        UserError: as `backbones.load`.
+        UserError: as `load_network`.
     """
-    backbone = pretrained.load(net)
+    backbone = pretrained.load_network(net)
     name, size, layer = _CHOICES[backbone.name]
     model, preprocess = pretrained.features(backbone, (layer,)), backbone.preprocessing.preprocess
 

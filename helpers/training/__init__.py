@@ -1,8 +1,8 @@
 """Batches, the training loop with its checkpoints, progress, and what depends on the machine."""
 
 from helpers.training.batches import PictureBatches, in_order, sequence_batches, window_batches
+from helpers.training.checkpoints import kept
 from helpers.training.descent import Descent
-from helpers.training.kept import kept
 from helpers.training.loop import Training
 from helpers.training.machine import compiled, full_precision, uses_xla
 from helpers.training.progress import progress_bar
