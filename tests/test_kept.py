@@ -55,7 +55,7 @@ def test_another_setting_makes_it_anew(tmp_path, change):
 DAMAGE = {
     "empty": lambda data: b"",
     "cut off": lambda data: data[:-40],
-    "a byte turned": lambda data: data[:300] + bytes([data[300] ^ 255]) + data[301:],
+    "a byte turned": lambda data: data[:-400] + bytes([data[-400] ^ 255]) + data[-399:],
     "text": lambda data: b"no picture",
     "a pickle": lambda data: b"\x80\x04N.",
 }
