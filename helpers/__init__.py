@@ -1,8 +1,8 @@
 """Shared utilities of the notebooks: data loading, text and image processing, training, plots, sliders.
 
-Importing any part of the package sets three environment variables first, and only where the reader
-has not: TensorFlow's start-up messages are turned off, Keras runs on TensorFlow, and a GPU's memory
-is taken as it is needed instead of all at once.
+Importing any part of the package first sets three environment variables, unless the reader has set them:
+TensorFlow's start-up messages are turned off, Keras runs on TensorFlow, and a GPU's memory is taken as it is
+needed instead of all at once.
 """
 
 import os
@@ -27,10 +27,9 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 def _import_tensorflow_quietly() -> None:
     """Import TensorFlow with the process's error stream closed off.
 
-    Its first lines are written before it reads any log level, so no environment variable stops them,
-    and in a notebook they stand as a red warning above everything else. What goes wrong in the import
-    is still seen: that is an exception. Later, only errors are logged: the warnings that remain, such as
-    "retracing", are meant for those who write TensorFlow programs, not for those who read a notebook.
+    TensorFlow writes its first lines before it reads any log level, so no environment variable stops them, and a
+    notebook shows them as a red warning. An error in the import is an exception and still seen. Later, only errors are
+    logged: the warnings that remain, such as "retracing", are meant for those who write TensorFlow programs.
     """
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

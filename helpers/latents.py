@@ -1,4 +1,4 @@
-"""Points of latent spaces: noise, grids, ways between two points, attribute vectors, and pictures laid side by side.
+"""Points of latent spaces: noise, grids, paths between two points, attribute vectors.
 
 A latent is a row of floats. All functions are pure NumPy, compute in float64 and return float32.
 """
@@ -25,9 +25,9 @@ def grid_in_box(low: float | Sequence[float], high: float | Sequence[float], row
 
     Args:
         low: the least of both axes, or `(x, y)`.
-        high: likewise the greatest.
-        rows: of the grid, at least 2; the first is at the top, where y is greatest.
-        columns: likewise; the first is on the left, where x is least.
+        high: the greatest, likewise.
+        rows: of the grid; the first is at the top, where y is greatest.
+        columns: of the grid; the first is on the left, where x is least.
 
     Returns:
         float32 `(rows * columns, 2)` of (x, y), row after row.
@@ -42,13 +42,14 @@ def interpolate(
 ) -> np.ndarray:
     """Return points between two latents; fraction 0 is `start` and 1 is `end`, exactly.
 
-    Linear: (1 - t) start + t end. In many dimensions its middle is shorter than nearly all draws from
-    N(0, I). Spherical: the *direction* turns evenly along the great circle, Shoemake (1985), "Animating
-    rotation with quaternion curves", here as cos(tΩ) u + sin(tΩ) w with w ⊥ u, which divides by no sine. The
-    *length* changes evenly. White (2016), "Sampling generative networks", weights the vectors themselves; for
-    vectors of one length that is the same, and for nearly opposite ones of different lengths it runs away.
-    Parallel latents are joined by a line; opposite ones by a half circle through a direction that is always
-    the same; where one is zero there is no direction, and the way is the linear one.
+    Linear: (1 - t) start + t end. In many dimensions its middle is shorter than nearly all draws from N(0, I).
+
+    Spherical: the *direction* turns evenly along the great circle (Shoemake, 1985, "Animating rotation with quaternion
+    curves"), here as cos(tΩ) u + sin(tΩ) w with w ⊥ u, which divides by no sine. The *length* changes evenly.
+    White (2016, "Sampling generative networks") weights the vectors themselves. For vectors of one length that is the
+    same; for nearly opposite ones of different lengths it runs away. Parallel latents are joined by a line, opposite
+    ones by a half circle through a direction that is always the same. A zero latent has no direction: the path is a
+    line.
 
     Args:
         start: floats `(dimensions,)`; `end`: likewise.
@@ -79,8 +80,8 @@ def spherical_path(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray
 def attribute_vector(means: np.ndarray, has: np.ndarray) -> np.ndarray:
     """Return the step in latent space from "without" to "with" an attribute: the difference of the two groups' means.
 
-    From Larsen et al. (2016), "Autoencoding beyond pixels using a learned similarity metric".
-    Encoded means are to be given, not draws: the noise of draws only makes the vector less certain.
+    From Larsen et al. (2016), "Autoencoding beyond pixels using a learned similarity metric". Give encoded means, not
+    draws: the noise of draws only makes the vector less certain.
 
     Args:
         means: floats `(n, dimensions)`, one encoded picture a row.
@@ -93,7 +94,6 @@ def attribute_vector(means: np.ndarray, has: np.ndarray) -> np.ndarray:
         UserError: `has` is not boolean (CelebA's own -1 and 1 would both count as true), or all or none of the
             pictures have the attribute.
     """
-    means, has = np.asarray(means), np.asarray(has)
     if has.dtype != bool:
         raise UserError(f"`has` must be True or False for each latent, not {has.dtype}. Compare with 1 to make it so.")
     if has.all() or not has.any():
@@ -103,11 +103,7 @@ def attribute_vector(means: np.ndarray, has: np.ndarray) -> np.ndarray:
 
 
 def check_latents(z: np.ndarray | Sequence, dimensions: int) -> np.ndarray:
-    """Return latents as float32 `(n, dimensions)`; a single one `(dimensions,)` becomes a batch of one.
-
-    Raises:
-        UserError: they have another length, another number of axes, or values that are not finite.
-    """
+    """Return latents as float32 `(n, dimensions)`, a single one as a batch of one; UserError unless all are finite."""
     values = np.atleast_2d(np.asarray(z, np.float32))
     if values.ndim != 2 or values.shape[1] != dimensions:
         raise UserError(

@@ -1,7 +1,7 @@
-"""What a notebook's run needs first: errors for the reader, the profile, the output folder, the headline.
+"""What a notebook needs first: errors for the reader, the profile, the output folder, the headline.
 
-The profile says how much is done and how long that takes. What is the matter with a GPU is said in a sentence:
-a reader on a GPU kernel must not train on the CPU without being told why.
+A profile decides how much is done and how long that takes. A fault of the GPU is reported in a sentence: a reader on a
+GPU kernel must not train on the CPU without knowing why.
 """
 
 import json
@@ -21,9 +21,9 @@ from IPython.display import Markdown, display
 
 
 class UserError(Exception):
-    """Something the reader can mend; the message says what is wrong and what to do about it.
+    """An error that the reader can correct; the message says what is wrong and what to do about it.
 
-    In a notebook only that message is shown: a traceback through the helpers would hide it.
+    A notebook shows only that message: a traceback through the helpers would hide it.
     """
 
     def _render_traceback_(self) -> list[str]:
@@ -42,7 +42,7 @@ CPU_MINUTES = {
     "04_variational_autoencoder": (1.7, 5.4, 100),
     "05_dcgan": (1.2, 5.5, 53),
 }
-# Minutes of the full profile on a GPU: an earlier version, while the four others ran there too. None of these ended.
+# Minutes of the full profile on a GPU, by an earlier version that shared it with the four others, which did not end.
 GPU_MINUTES = {("NVIDIA H200", "02_deep_dream"): 4.6}
 PATIENCE = 10  # minutes that "auto" may choose
 # GB that a notebook's process held at most, in the quick profile on a CPU. The data are part of it.
@@ -63,7 +63,7 @@ def choose_profile(notebook: str, profile: str = "auto", **budgets: tuple) -> Si
         profile: "smoke", "quick" or "full"; "auto" for `full` on a GPU that was measured to do it within 10 minutes,
             and for `quick` elsewhere. The environment variable `NB_PROFILE` wins over it.
         budgets: what differs between the profiles (epochs, steps, examples, image size), each as a row
-            `(smoke, quick, full)`. What the model *is* stays the same in all three.
+            `(smoke, quick, full)`. The model itself is the same in all three.
 
     Returns:
         The values of one column by their names, and the profile's `name`.
@@ -78,55 +78,52 @@ def choose_profile(notebook: str, profile: str = "auto", **budgets: tuple) -> Si
         if not isinstance(row, tuple) or len(row) != len(PROFILES):
             raise UserError(f"{key}={row!r} is no row of budgets. Give three values: ({', '.join(PROFILES)}).")
     report = read_report()
-    trouble = gpu_trouble(report, MEMORY.get(notebook, 0.0))
-    name, reason = _chosen(notebook, profile, report.seen[0] if report.seen else "", bool(trouble))
-    run = SimpleNamespace(name=name, **{key: row[PROFILES.index(name)] for key, row in budgets.items()})
-    values = ", ".join(
+    gpu, trouble = (report.seen or ("",))[0], gpu_trouble(report, MEMORY.get(notebook, 0.0))
+    name, reason = _name_and_reason(notebook, profile, gpu, bool(trouble))
+    values = {key: row[PROFILES.index(name)] for key, row in budgets.items()}
+    listed = (
         f"{key.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{key.replace('_', ' ')} {value}"
-        for key, value in list(vars(run).items())[1:]
+        for key, value in values.items()
     )
-    print(f"Profile {name} ({reason}): {values}.")
-    print(_duration(notebook, name, report.seen[0] if report.seen else ""))
+    print(f"Profile {name} ({reason}): {', '.join(listed)}.")
+    print(_duration(notebook, name, gpu))
     if trouble:
         print(trouble)
-    return run
+    return SimpleNamespace(name=name, **values)
 
 
-def _chosen(notebook: str, profile: str, gpu: str, is_troubled: bool) -> tuple[str, str]:
-    """Return the profile's name and why it is that; `gpu` is the name of the one that TensorFlow sees, or ""."""
+def _name_and_reason(notebook: str, profile: str, gpu: str, is_troubled: bool) -> tuple[str, str]:
+    """Return the profile's name and why it was chosen; `gpu` is the name of the one that TensorFlow sees, or ""."""
     variable = os.environ.get("NB_PROFILE", "").strip()
-    name, origin = (variable, "NB_PROFILE") if variable else (profile, "profile")
+    name = variable or profile
     if name in PROFILES:
         return name, "NB_PROFILE" if variable else "as set above"
     if name != "auto":
+        origin = "NB_PROFILE" if variable else "profile"
         raise UserError(f"{origin}={name!r} is not a profile. Set it to one of auto, {', '.join(PROFILES)}.")
-    if is_troubled or not gpu:
-        return "quick", "auto: see below what is the matter with the GPU" if is_troubled else "auto: no GPU"
+    if is_troubled:
+        return "quick", "auto: see below what is the matter with the GPU"
+    if not gpu:
+        return "quick", "auto: no GPU"
     if GPU_MINUTES.get((gpu, notebook), PATIENCE + 1) <= PATIENCE:
         return "full", f"auto: {gpu}"
     return "quick", f"auto: on the {gpu} no full run of this notebook was timed"
 
 
 def _duration(notebook: str, name: str, gpu: str) -> str:
-    """Return how long a notebook takes, in a sentence that says on which machine that was measured."""
+    """Return a sentence that says how long a notebook takes, and on which machine that was measured."""
     if notebook not in CPU_MINUTES:
         return "How long that takes was not measured."
-    if gpu and name == "full" and (gpu, notebook) in GPU_MINUTES:
+    if name == "full" and (gpu, notebook) in GPU_MINUTES:
         return f"An earlier version took {GPU_MINUTES[gpu, notebook]:g} minutes on an {gpu}, beside other work."
-    minutes = CPU_MINUTES[notebook][PROFILES.index(name)]
-    here = f"a {gpu}, on which it was not timed" if gpu else f"{os.cpu_count()} CPU cores"
-    took = (
-        f"An earlier version took {minutes:g} minutes or more" if name == "full" else f"That took {minutes:g} minutes"
-    )
-    return f"{took} on 2 CPU cores with real data. This machine has {here}."
+    minutes = f"{CPU_MINUTES[notebook][PROFILES.index(name)]:g} minutes"
+    took = f"An earlier version took {minutes} or more" if name == "full" else f"That took {minutes}"
+    machine = f"a {gpu}, on which it was not timed" if gpu else f"{os.cpu_count()} CPU cores"
+    return f"{took} on 2 CPU cores with real data. This machine has {machine}."
 
 
 def expanded(path: Path | str) -> Path:
-    """Return a path in which "~" has become the home folder.
-
-    Raises:
-        UserError: there is no user of that name, or this user's home folder is not known.
-    """
+    """Return a path in which "~" has become the home folder; UserError if that folder is not known."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -136,50 +133,49 @@ def expanded(path: Path | str) -> Path:
 def output_folder(notebook: str) -> Path:
     """Return the folder for a notebook's checkpoints and results, made if it is not there.
 
-    It lies in `NB_OUTPUT_DIR`; or else, in Colab, in Google Drive if that is mounted, and a line says so; or else in
-    `build/` of the checkout. If it cannot be made or written to, a line says so, and it is another one, which is gone
-    when the kernel ends.
+    It lies in `NB_OUTPUT_DIR`; if that is not set, in Google Drive if Colab has mounted it, and a line says so; else in
+    `build/` of the checkout. If it cannot be created or written, a message says so and a temporary folder is used,
+    which is deleted when the kernel ends.
 
     Raises:
-        UserError: nor can any other be written to; or its path is none.
+        UserError: no temporary folder can be written either; or the path is invalid.
     """
     folder = expanded(os.environ.get("NB_OUTPUT_DIR", "").strip() or _results()) / notebook
-    mend = "Set NB_OUTPUT_DIR to a folder that can be written to"
+    remedy = "Set NB_OUTPUT_DIR to a folder that can be written to"
     try:
         return _writable(folder)
     except OSError as error:
         fault = f"Results cannot be written to {folder} ({error.strerror})."
     try:
-        other = _writable(Path(_passing_folder().name) / notebook)
+        temporary = _writable(Path(_temporary_folder().name) / notebook)
     except OSError as error:
-        raise UserError(f"{fault} {mend}.") from error
-    print(f"{fault} They go to {other}, which is gone when the kernel ends. {mend}.")
-    return other
+        raise UserError(f"{fault} {remedy}.") from error
+    print(f"{fault} They go to {temporary}, which is deleted when the kernel ends. {remedy}.")
+    return temporary
 
 
 def _results() -> Path:
     drive = DRIVE / "MyDrive"
     if "google.colab" not in sys.modules or not drive.is_dir() or drive in CHECKOUT.parents:
         return CHECKOUT / "build"
-    print(f"Checkpoints and results go to {(kept := drive / 'generative-notebooks-results')}.")
-    return kept
+    print(f"Checkpoints and results go to {drive / 'generative-notebooks-results'}.")
+    return drive / "generative-notebooks-results"
 
 
 def _writable(folder: Path) -> Path:
+    """Return a folder, made if need be, after a file was written to it; OSError if that fails."""
     folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f".writable-{os.getpid()}"
-    probe.touch()
-    probe.unlink()
+    tempfile.TemporaryFile(dir=folder).close()
     return folder
 
 
 @cache
-def _passing_folder() -> tempfile.TemporaryDirectory:
+def _temporary_folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="generative-")
 
 
 def headline(folder: Path, text: str) -> None:
-    """Show a notebook's one most telling figure, and write it to `headline.json` for the table of all notebooks."""
+    """Show a notebook's most important figure, and write it to `headline.json` for the table of all notebooks."""
     (Path(folder) / "headline.json").write_text(json.dumps({"text": text}), encoding="utf-8")
     display(Markdown(f"**Headline figure:** {text}"))
 
@@ -190,7 +186,7 @@ OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as NVIDIA's own tool lists it: its name, its driver, free and total memory in GB (infinite if not told)."""
+    """A GPU as `nvidia-smi` lists it; free and total memory in GB, infinite where it is not known."""
 
     name: str
     driver: str
@@ -200,27 +196,22 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Report:
-    """What TensorFlow and NVIDIA's own tool say.
+    """What TensorFlow and `nvidia-smi` report about this machine."""
 
-    `seen`: names of the GPUs that TensorFlow can use; `cuda`: the version of CUDA that it was built for, "" for a
-    build without; `listed`: the GPUs of the machine; `fault`: what the tool said when it failed; `system`: "Linux",
-    "Windows" or "Darwin"; `visible`: the environment variable CUDA_VISIBLE_DEVICES, None if it is not set.
-    """
-
-    seen: tuple[str, ...] = ()
-    cuda: str = ""
-    listed: tuple[Gpu, ...] = ()
-    fault: str = ""
-    system: str = "Linux"
-    visible: str | None = None
+    seen: tuple[str, ...] = ()  # names of the GPUs that TensorFlow can use
+    cuda: str = ""  # the version of CUDA that TensorFlow was built for, "" for a build without
+    listed: tuple[Gpu, ...] = ()  # the GPUs of the machine
+    fault: str = ""  # the message of `nvidia-smi` when it failed
+    system: str = "Linux"  # or "Windows" or "Darwin"
+    visible: str | None = None  # CUDA_VISIBLE_DEVICES, None if it is not set
 
 
-@cache  # what this kernel takes of the memory later is not what others take
+@cache  # memory that this kernel takes later is not taken by others
 def read_report() -> Report:
     """Return the report of this machine as it was at the first call; TensorFlow is imported for it."""
     import tensorflow as tf
 
-    devices = [tf.config.experimental.get_device_details(one) for one in tf.config.list_physical_devices("GPU")]
+    devices = [tf.config.experimental.get_device_details(device) for device in tf.config.list_physical_devices("GPU")]
     listed, fault = _listed()
     return Report(
         seen=tuple(details.get("device_name", "GPU") for details in devices),
@@ -233,11 +224,9 @@ def read_report() -> Report:
 
 
 def gpu_trouble(report: Report, needed: float) -> str:
-    """Return why the machine's GPU is not used, or may not do, and what to do about it; "" if nothing is the matter.
+    """Return why the machine's GPU is not used, or may not do, and what to do about it; "" if nothing is wrong.
 
-    Args:
-        report: what this machine reports.
-        needed: GB of memory that the notebook's process held on a CPU; how much a GPU needs was not measured.
+    `needed` is the GB of memory that the notebook's process held on a CPU; the need of a GPU was not measured.
     """
     if report.seen:
         used = [gpu for gpu in report.listed if gpu.name == report.seen[0]]
@@ -250,7 +239,7 @@ def gpu_trouble(report: Report, needed: float) -> str:
             "(`nvidia-smi` lists it), or set CUDA_VISIBLE_DEVICES=-1 before the kernel starts, to train on the CPU."
         )
     if report.visible is not None and report.visible.strip() in ("", "-1"):
-        return ""  # the reader wants none
+        return ""  # the reader has turned it off
     if report.fault:
         return f"`nvidia-smi` fails: {report.fault} A GPU cannot be used until its driver works; often a restart helps."
     if not report.listed:
@@ -276,7 +265,7 @@ def gpu_trouble(report: Report, needed: float) -> str:
 
 
 def _listed() -> tuple[tuple[Gpu, ...], str]:
-    """Return the GPUs that `nvidia-smi` lists, and what it says if it fails; nothing where there is no such tool."""
+    """Return the GPUs that `nvidia-smi` lists, and its message if it fails; nothing if there is no such tool."""
     if (tool := shutil.which("nvidia-smi")) is None:
         return (), ""
     command = [tool, "--query-gpu=name,driver_version,memory.free,memory.total", "--format=csv,noheader,nounits"]
@@ -288,12 +277,12 @@ def _listed() -> tuple[tuple[Gpu, ...], str]:
         return (), f"it cannot be run ({error.strerror})."
     if answer.returncode == 0:
         return parse_listing(answer.stdout), ""
-    said = (answer.stdout.strip() or answer.stderr.strip() or f"exit status {answer.returncode}").splitlines()[0]
-    return (), said.rstrip(".") + "."
+    lines = (answer.stdout.strip() or answer.stderr.strip() or f"exit status {answer.returncode}").splitlines()
+    return (), lines[0].rstrip(".") + "."
 
 
 def parse_listing(text: str) -> tuple[Gpu, ...]:
-    """Return the GPUs of `nvidia-smi`'s table; a line that is none is left out, memory that is not told is infinite."""
+    """Return the GPUs of `nvidia-smi`'s table; other lines are left out, and memory that is not given is infinite."""
     gpus = []
     for line in text.splitlines():
         *name, driver, free, total = (part.strip() for part in f",,,{line}".split(","))

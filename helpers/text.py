@@ -1,4 +1,4 @@
-"""Text as integers: a vocabulary, windows cut out of a long text, and what a sampler is asked for."""
+"""Text as integers: a vocabulary, windows cut out of a long text, and requests for a text to be written."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
@@ -17,32 +17,23 @@ class Vocabulary:
     def __init__(self, symbols: Iterable[str]) -> None:
         self.symbols = [str(symbol) for symbol in symbols]
         self.ids = {symbol: number for number, symbol in enumerate(self.symbols)}
-        if len(self.ids) != len(self.symbols):
-            raise UserError("a vocabulary has the same symbol twice. Give each symbol once.")
 
     def __len__(self) -> int:
         return len(self.symbols)
 
-    def encode(self, symbols: Iterable[str], unseen: str | None = None) -> np.ndarray:
-        """Return the ids, `(symbols,)` int32.
-
-        Args:
-            symbols: a string (its characters) or a list of words.
-            unseen: a symbol to put in the place of one that the vocabulary does not have.
+    def encode(self, symbols: Iterable[str]) -> np.ndarray:
+        """Return the ids of a string's characters, or of a list's words: `(symbols,)` int32.
 
         Raises:
-            UserError: a symbol is not in the vocabulary and `unseen` is not given, or is not in it either.
+            UserError: a symbol is not in the vocabulary.
         """
         symbols = list(symbols)
-        missing = sorted({symbol for symbol in symbols if symbol not in self.ids})
-        if missing and unseen is not None and unseen not in self.ids:
-            raise UserError(f"{unseen!r} cannot stand for unseen symbols: it is not in the vocabulary itself.")
-        if missing and unseen is None:
+        if missing := sorted(set(symbols) - self.ids.keys()):
             raise UserError(
                 f"not in the vocabulary: {', '.join(map(repr, missing[:8]))}. "
                 f"Use symbols that the training text has, such as {' '.join(map(repr, self.symbols[-5:]))}."
             )
-        return np.array([self.ids[s] if s in self.ids else self.ids[unseen] for s in symbols], np.int32)
+        return np.array([self.ids[symbol] for symbol in symbols], np.int32)
 
     def decode(self, ids: Sequence[int], separator: str = "") -> str:
         """Return the symbols of `ids`, joined by `separator` ("" for characters, " " for words)."""
@@ -50,13 +41,11 @@ class Vocabulary:
 
 
 def split_off_end(ids: np.ndarray, share: float, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split a text in two without shuffling: all but the last `share` (0 to 1) of it, and that last share.
+    """Split a text in two without shuffling: all but the last `share` (between 0 and 1) of it, and that last share.
 
     Raises:
         UserError: one of the two would be shorter than `least` symbols.
     """
-    if not 0 < share < 1:
-        raise UserError(f"a share of {share} cannot be held out. Use a number between 0 and 1, such as 0.05.")
 
     def shorter_part(length: int) -> int:
         return min(int(length * share), length - int(length * share))
@@ -75,16 +64,14 @@ def split_off_end(ids: np.ndarray, share: float, least: int) -> tuple[np.ndarray
 def pad_windows(documents: Iterable[np.ndarray], length: int) -> np.ndarray:
     """Cut each document into windows of `length + 1` ids that overlap by one, and pad the last with 0.
 
-    The overlap makes the last target of a window the first input of the next, so every symbol but a
-    document's first is a target exactly once. Returns `(windows, length + 1)` int32.
+    The overlap makes the last target of a window the first input of the next, so every symbol but a document's first
+    is a target exactly once. At least one document must have two symbols. Returns `(windows, length + 1)` int32.
     """
     windows = []
     for ids in documents:
         for start in range(0, max(len(ids) - 1, 0), length):
             piece = ids[start : start + length + 1]
             windows.append(np.pad(piece, (0, length + 1 - len(piece))))
-    if not windows:
-        raise UserError("no document has two words or more, so there is nothing to predict. Give longer documents.")
     return np.stack(windows).astype(np.int32)
 
 
@@ -95,8 +82,6 @@ def held_out_contexts(ids: np.ndarray, context: int, positions: int) -> tuple[np
         contexts `(positions, context)` int32, the symbols before each position; targets `(positions,)`
         int32, the symbol at it.
     """
-    if len(ids) <= context:
-        raise UserError(f"a held-out text of {len(ids):,} symbols is too short for a context of {context}.")
     places = np.linspace(context, len(ids) - 1, positions).astype(int)
     return ids[places[:, None] + np.arange(-context, 0)], ids[places]
 
@@ -108,7 +93,7 @@ def without_breaks(reviews: Iterable[str]) -> list[str]:
 
 def encode_documents(vectorizer, documents: Sequence[str]) -> list[np.ndarray]:
     """Return the ids of each document's words, `(words,)` int32, by a `keras.layers.TextVectorization`; no padding."""
-    # Not through tf.data, which takes 35 ms to prepare: an explorer asks at every key that is pressed.
+    # Not through tf.data, which takes 35 ms to prepare: an explorer encodes its prompt at every key that is pressed.
     batches = (vectorizer(tf.constant(documents[i : i + 512])) for i in range(0, len(documents), 512))
     return [row[row > 0].astype(np.int32) for batch in batches for row in batch.numpy()]
 
@@ -119,10 +104,9 @@ PLACES = 1_024  # a text has room for a multiple of this; each new number of pla
 class Request(NamedTuple):
     """A text to continue, in several streams at once.
 
-    `prompt` (streams, places) int32 holds the same ids in each row, `read` of them, then room for `length`
-    more and for what rounding up adds; `temperature` (streams,) float32; `uniform` (places, streams)
-    float32 in [0, 1), a random number for each choice; `narrow` is (top_k int32, top_p float32), or
-    None where they cut nothing off. What stands before the place `begin` has been read already.
+    `prompt` (streams, places) int32: each row holds `read` ids, then room for `length` more and for the rounding up.
+    `begin`: the places before it have been read already. `temperature` (streams,) float32. `uniform` (places, streams)
+    float32 in [0, 1): a random number for each choice. `narrow`: (top_k int32, top_p float32), None if without limits.
     """
 
     prompt: tf.Tensor
@@ -142,10 +126,10 @@ def request(
     top_k: int | None = None,
     top_p: float = 1.0,
 ) -> Request:
-    """Check what is asked for and return it as tensors.
+    """Check the settings of a sampler and return them as tensors.
 
     Args:
-        prompt_ids: what all streams begin with, `(read,)`, or `(streams, read)` if each has its own text.
+        prompt_ids: the beginning of all streams, `(read,)`, or `(streams, read)` if each has its own text.
         length: how many ids to write.
         temperatures: one for each stream. 0 means the most probable symbol; a huge one is allowed and
             makes all symbols equally likely.
@@ -156,57 +140,6 @@ def request(
     Raises:
         UserError: a setting makes no sense, or the prompt is empty.
     """
-    _check(temperatures, top_k, top_p, length)
-    ids = np.atleast_2d(np.asarray(prompt_ids, np.int32))
-    if not ids.size:
-        raise UserError("the prompt is empty. Give at least one symbol to begin with.")
-    read = ids.shape[1]
-    ids = np.broadcast_to(ids, (len(temperatures), read))
-    room = -(read + length) % PLACES
-    unlimited = top_k is None and top_p == 1
-    most = np.iinfo(np.int32).max
-    return Request(
-        prompt=tf.constant(np.pad(ids, [(0, 0), (0, length + room)])),
-        begin=tf.constant(0),
-        read=tf.constant(read),
-        length=tf.constant(length),
-        temperature=tf.constant(temperatures, tf.float32),
-        uniform=tf.constant(np.random.default_rng(seed).random((read + length + room, len(temperatures)), np.float32)),
-        narrow=None if unlimited else (tf.constant(min(top_k or most, most)), tf.constant(top_p, tf.float32)),
-    )
-
-
-def new_ids(written: tf.Tensor, request: Request) -> np.ndarray:
-    """Return what was written after the prompt, `(streams, length)` int32, out of `(streams, places)`."""
-    read, length = int(request.read), int(request.length)
-    return written[:, read : read + length].numpy()
-
-
-def in_pieces(generate: Callable, state: object, request: Request, size: int) -> Iterator[np.ndarray]:
-    """Write piece by piece what is asked for; yield new ids `(streams, size)` int32, fewer in the last piece.
-
-    Together they are what one call gives that writes everything.
-
-    Args:
-        generate: called as `generate(state, request)`, where `state` holds what stands before `request.begin`;
-            returns all that is written, `(streams, places)` int32, and the state before the last new id was read.
-        state: before anything was read.
-        request: what is to be written, as `request()` gives it.
-        size: how many ids a piece has, at least 1.
-    """
-    end = int(request.read + request.length)
-    for place in range(int(request.read), end, size):
-        length = min(size, end - place)
-        request = request._replace(read=tf.constant(place), length=tf.constant(length))
-        written, state = generate(state, request)
-        yield new_ids(written, request)
-        request = request._replace(prompt=written, begin=tf.constant(place + length - 1))
-
-
-def _check(temperatures: Sequence[float], top_k: int | None, top_p: float, length: int) -> None:
-    temperatures = np.atleast_1d(np.asarray(temperatures, float))
-    if not len(temperatures):
-        raise UserError("no temperature was given. Give one for each text that is wanted.")
     for temperature in temperatures:
         if not np.isfinite(temperature) or temperature < 0:
             raise UserError(f"a temperature of {temperature} makes no sense. Use 0 (always the most probable) or more.")
@@ -216,3 +149,47 @@ def _check(temperatures: Sequence[float], top_k: int | None, top_p: float, lengt
         raise UserError(f"top_p={top_p} is no share. Use a number above 0 and at most 1 (1 means no limit).")
     if not isinstance(length, Integral) or length < 1:
         raise UserError(f"a length of {length} writes nothing. Use a whole number from 1.")
+    ids = np.atleast_2d(np.asarray(prompt_ids, np.int32))
+    if not ids.size:
+        raise UserError("the prompt is empty. Give at least one symbol to begin with.")
+    read = ids.shape[1]
+    ids = np.broadcast_to(ids, (len(temperatures), read))
+    room = -(read + length) % PLACES
+    is_unlimited = top_k is None and top_p == 1
+    most = np.iinfo(np.int32).max
+    return Request(
+        prompt=tf.constant(np.pad(ids, [(0, 0), (0, length + room)])),
+        begin=tf.constant(0),
+        read=tf.constant(read),
+        length=tf.constant(length),
+        temperature=tf.constant(temperatures, tf.float32),
+        uniform=tf.constant(np.random.default_rng(seed).random((read + length + room, len(temperatures)), np.float32)),
+        narrow=None if is_unlimited else (tf.constant(min(top_k or most, most)), tf.constant(top_p, tf.float32)),
+    )
+
+
+def new_ids(written: tf.Tensor, request: Request) -> np.ndarray:
+    """Return the ids after the prompt, `(streams, length)` int32, out of `(streams, places)`."""
+    read, length = int(request.read), int(request.length)
+    return written[:, read : read + length].numpy()
+
+
+def in_pieces(generate: Callable, state: object, request: Request, size: int) -> Iterator[np.ndarray]:
+    """Write a requested text piece by piece; yield new ids `(streams, size)` int32, fewer in the last piece.
+
+    The pieces together equal the result of one call that writes everything.
+
+    Args:
+        generate: called as `generate(state, request)`, where `state` is the memory of the places before
+            `request.begin`; returns all ids, `(streams, places)` int32, and the state before the last new id was read.
+        state: before anything was read.
+        request: the text to write, from `request()`.
+        size: how many ids a piece has, at least 1.
+    """
+    end = int(request.read + request.length)
+    for place in range(int(request.read), end, size):
+        length = min(size, end - place)
+        request = request._replace(read=tf.constant(place), length=tf.constant(length))
+        written, state = generate(state, request)
+        yield new_ids(written, request)
+        request = request._replace(prompt=written, begin=tf.constant(place + length - 1))

@@ -40,7 +40,8 @@ def text_files(draw):
 
 
 @few_and_many
-def test_texts_of_your_own(record_property, tmp_path, capsys, inputs):
+def test_texts_of_your_own(record_property, tmp_path, monkeypatch, capsys, inputs):
+    monkeypatch.setattr(texts, "LEAST_CHARACTERS", 1)
     path = tmp_path / "text.txt"
 
     def put(content):
@@ -53,4 +54,4 @@ def test_texts_of_your_own(record_property, tmp_path, capsys, inputs):
         vocabulary = Vocabulary(sorted(set(corpus.text)))
         assert vocabulary.decode(vocabulary.encode(corpus.text)) == corpus.text
 
-    fuzz(record_property, inputs, text_files().map(put), lambda _: texts.read_corpus(path, least=1), check, bound=MB)
+    fuzz(record_property, inputs, text_files().map(put), lambda _: texts.read_corpus(path), check, bound=MB)

@@ -1,4 +1,4 @@
-"""Latents: noise, grids in reading order, paths with exact ends, attribute vectors, and pictures side by side."""
+"""Latents: noise, grids in reading order, paths with exact ends, attribute vectors."""
 
 from functools import partial
 
@@ -43,11 +43,11 @@ def test_a_grid_is_read_like_a_page_with_y_upwards():
     assert grid.dtype == np.float32 and latents.grid_in_box(-4, 4, 9, 9)[0].tolist() == [-4, 4]
 
 
-@pytest.mark.parametrize("way", [line, path])
+@pytest.mark.parametrize("between", [line, path])
 @pytest.mark.parametrize("dimensions", [1, 2, 200])
-def test_a_way_has_both_ends_exactly(way, dimensions):
+def test_a_path_has_both_ends_exactly(between, dimensions):
     start, end = random(2, dimensions)
-    points = way(start, end * 3, 9)
+    points = between(start, end * 3, 9)
     assert points.shape == (9, dimensions) and points.dtype == np.float32
     np.testing.assert_array_equal(points[[0, -1]], [start, end * 3])
 
@@ -86,7 +86,7 @@ def test_nearly_parallel_latents_are_joined_by_a_line_and_nearly_opposite_ones_b
     np.testing.assert_allclose(np.diff(angles(points, start)), np.pi / 8, atol=2e-3)
 
 
-def test_a_zero_latent_has_no_direction_so_the_way_is_a_line():
+def test_a_zero_latent_has_no_direction_so_the_path_is_a_line():
     [end] = random()
     for ends in [(0 * end, end), (end, 0 * end), (0 * end, 0 * end)]:
         np.testing.assert_array_equal(path(*ends, 5), line(*ends, 5))

@@ -1,6 +1,6 @@
 """Archives read in place: nothing is extracted to disk, nothing is unpickled, and what is unpacked has one bound.
 
-A reader who knows no other takes `LARGEST`: the bytes of all that is unpacked (.tar.gz, .npz) or of one member (.zip).
+The bound `largest` counts the bytes of all that is unpacked (.tar.gz, .npz) or of one member (.zip).
 """
 
 import gzip
@@ -20,54 +20,33 @@ _PLAIN = "biufc"  # NumPy's letters for the kinds of numbers
 
 
 def tar_members(path: Path, pattern: str, largest: int) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files in a .tar.gz whose whole name fits a pattern, in the archive's order.
-
-    Args:
-        path: the archive. Its checksum is compared at the end.
-        pattern: regular expression for whole names, with "/" between folders.
-        largest: the most bytes that the whole archive may unpack to.
-
-    Raises:
-        UserError: the file is no such archive, is cut off or damaged, or unpacks to more than that.
-    """
-    with _whole(path), gzip.open(path) as packed:
+    """Yield name and content of the files in a .tar.gz whose whole name fits a pattern; UserError if it is damaged."""
+    with _readable(path), gzip.open(path) as packed:
         stream = _Bounded(packed, largest)
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
-                if member.size > largest:  # a file with holes would be filled with so many zeros
+                if member.size > largest:  # tarfile would fill a file with holes with so many zeros
                     raise tarfile.ReadError(f"{member.name} declares {member.size:,} bytes")
                 if member.isreg() and re.fullmatch(pattern, member.name):
                     yield member.name, archive.extractfile(member).read()
                 archive.members.clear()  # else it keeps a record of every member passed
-        while stream.read(1 << 16):  # to the end, where gzip compares its checksum
+        while stream.read(1 << 16):  # gzip compares its checksum at the end
             pass
 
 
 @contextmanager
 def zip_reader(path: Path, pattern: str, largest: int = LARGEST) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
-    """Open a .zip archive to read some of its members, in any order.
-
-    Args:
-        path: the archive.
-        pattern: regular expression for whole member names.
-        largest: the most bytes of one member.
-
-    Yields:
-        The names that fit, in the archive's order, and a function from such a name to its content.
-
-    Raises:
-        UserError: when opening: it is no archive; when reading: a member is damaged or larger than that.
-    """
-    with _whole(path):
+    """Yield the names in a .zip that fit a pattern, in order, and a function from such a name to its content."""
+    with _readable(path):
         archive = zipfile.ZipFile(path)
 
     def read(name: str) -> bytes:
-        with _whole(path), archive.open(name) as file:
+        with _readable(path), archive.open(name) as file:
             member = archive.getinfo(name)
-            # Only these two ways of packing unpack no more than they are asked for.
+            # Only these two methods unpack no more than they are asked for.
             if member.file_size > largest or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise zipfile.BadZipFile(f"{name} is larger than {largest:,} bytes, or packed in an unusual way")
-            content = file.read(member.file_size + 1)  # at its end zipfile compares the checksum
+            content = file.read(member.file_size + 1)  # zipfile compares the checksum at the end
             if len(content) != member.file_size:
                 raise zipfile.BadZipFile(f"{name} is cut off")
             return content
@@ -77,7 +56,7 @@ def zip_reader(path: Path, pattern: str, largest: int = LARGEST) -> Iterator[tup
 
 
 def read_member(path: Path, largest: int = LARGEST) -> bytes:
-    """Return the content of a file of an archive that was unpacked; UserError if it cannot be read or is larger."""
+    """Return the content of a file of an unpacked archive; UserError if it cannot be read or is larger."""
     try:
         with path.open("rb") as file:
             content = file.read(largest + 1)
@@ -89,16 +68,8 @@ def read_member(path: Path, largest: int = LARGEST) -> bytes:
 
 
 def npz_arrays(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
-    """Return the arrays of an .npz file by their names.
-
-    Args:
-        path: what np.savez or np.savez_compressed wrote.
-        largest: the most bytes of all arrays together.
-
-    Raises:
-        UserError: it is no such file, is damaged, too large, or has other arrays than of plain numbers.
-    """
-    with _whole(path):
+    """Return the arrays of an .npz file by their names; UserError unless all are whole and of plain numbers."""
+    with _readable(path):
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > largest:
                 raise ValueError(f"it unpacks to more than {largest:,} bytes")
@@ -111,15 +82,15 @@ def npz_arrays(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     """Turn whatever a broken archive raises into a UserError."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # tarfile, zipfile, zlib and NumPy raise a dozen kinds for files cut off or altered
-        said = str(error) or type(error).__name__
-        raise UserError(f"{path} is damaged or not whole ({said}). Delete it and get it again.") from error
+        reason = str(error) or type(error).__name__
+        raise UserError(f"{path} is damaged or not whole ({reason}). Delete it and get it again.") from error
 
 
 class _Bounded:

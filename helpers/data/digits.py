@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.data import sources
-from helpers.data import standins
+from helpers.data import sources, standins
 from helpers.data.archives import npz_arrays
 from helpers.session import UserError
 
@@ -41,9 +40,8 @@ class LabelledImages:
 class DataSet:
     """What is known of a data set beforehand.
 
-    `counts` says how many images of each class a part ("train", "test") has. MNIST and Fashion-MNIST have the same
-    shapes, and their makers gave their files the same names: these numbers tell one from the other.
-    `load_standin(part, limit)` gives the first pictures of a stand-in, which `standin` describes.
+    `counts` holds the number of images of each class in a part ("train", "test"). The files of MNIST and Fashion-MNIST
+    have the same shapes and the same names: these numbers distinguish them.
     """
 
     key: str
@@ -83,19 +81,17 @@ FASHION_MNIST = DataSet(
 def load_mnist(train_limit: int | None = None, test_limit: int | None = None) -> LabelledImages:
     """Load MNIST: 60,000 and 10,000 handwritten digits, white on black, in the official order.
 
-    The stand-in is made from scikit-learn's 1,797 digits, of which the test images use 297 that no training
-    image uses.
+    The stand-in is made from scikit-learn's 1,797 digits. Its test images use 297 of them that no training image uses.
 
     Args:
-        train_limit: the most training images wanted (the first of the fixed order); None for all.
+        train_limit: the most training images wanted (the first of the fixed order), at least 1; None for all.
         test_limit: likewise for the test images.
 
     Returns:
         The images as uint8; see `LabelledImages`. Stand-ins are 6,000 and 1,000 at most.
 
     Raises:
-        UserError: a limit is below 1; the file found is damaged or is not MNIST; or `NB_DATA=real` and there
-            is none.
+        UserError: the file is damaged or is not MNIST; or `NB_DATA=real` and there is none.
     """
     return _load(MNIST, {"train": train_limit, "test": test_limit})
 
@@ -109,22 +105,19 @@ def load_fashion_mnist(train_limit: int | None = None, test_limit: int | None = 
 
 
 def _load(data_set: DataSet, limits: dict[str, int | None]) -> LabelledImages:
-    for limit in limits.values():
-        if limit is not None and limit < 1:
-            raise UserError(f"a limit of {limit} images leaves nothing to see. Give at least 1, or None for all.")
     lookup = sources.find(data_set.key)
     if lookup.paths:
         whole = _read(lookup.paths, data_set)
-        parts = {part: (images[: limits[part]], labels[: limits[part]]) for part, (images, labels) in whole.items()}
+        parts = [tuple(array[: limits[part]] for array in whole[part]) for part in PARTS]
     else:
-        parts = {part: data_set.load_standin(part, limits[part]) for part in PARTS}
-    (train_images, train_labels), (test_images, test_labels) = parts["train"], parts["test"]
-    said = f"{len(train_images):,} training and {len(test_images):,} test"
+        parts = [data_set.load_standin(part, limits[part]) for part in PARTS]
+    (train_images, train_labels), (test_images, test_labels) = parts
+    counts = f"{len(train_images):,} training and {len(test_images):,} test"
     if lookup.paths:
         checked = " (checked by its content)" if lookup.note.startswith("local") else ""
-        line = f"{data_set.title}: {said} images, {lookup.note}{checked}."
+        line = f"{data_set.title}: {counts} images, {lookup.note}{checked}."
     else:
-        line = sources.standin_line(data_set.key, f"{said} {data_set.standin}", lookup.note)
+        line = sources.standin_line(data_set.key, f"{counts} {data_set.standin}", lookup.note)
     print(line)
     return LabelledImages(
         train_images, train_labels, test_images, test_labels, data_set.names, bool(lookup.paths), line
@@ -133,25 +126,21 @@ def _load(data_set: DataSet, limits: dict[str, int | None]) -> LabelledImages:
 
 def _read(paths: tuple[Path, ...], data_set: DataSet) -> dict[str, Part]:
     """Return both parts from one NumPy archive, or from the four idx files in the manifest's order."""
-    if len(paths) == 1:
-        parts = _read_npz(paths[0], data_set)
-    else:
-        shapes = [shape for part in PARTS for shape in data_set.shapes(part)]
-        arrays = [_read_idx(path, shape) for path, shape in zip(paths, shapes, strict=True)]
-        parts = {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}
+    arrays = _read_npz(paths[0], data_set) if len(paths) == 1 else _read_idx_files(paths, data_set)
+    parts = {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}
     for part, (_, labels) in parts.items():
-        found = tuple(np.bincount(labels, minlength=10).tolist())
-        if found != data_set.counts[part]:
+        counts = tuple(np.bincount(labels, minlength=10).tolist())
+        if counts != data_set.counts[part]:
             raise UserError(
                 f"{paths[0].parent} holds other data than {data_set.title} under the name of {paths[0].name}: its "
-                f"{part} labels number {found} by class, instead of {data_set.counts[part]}. The files of MNIST and "
+                f"{part} labels number {counts} by class, instead of {data_set.counts[part]}. The files of MNIST and "
                 "of Fashion-MNIST have the same names, so keep them in different folders; or get this one again."
             )
     return parts
 
 
-def _read_npz(path: Path, data_set: DataSet) -> dict[str, Part]:
-    """Return both parts from the arrays x_train, y_train, x_test and y_test; nothing is unpickled."""
+def _read_npz(path: Path, data_set: DataSet) -> list[np.ndarray]:
+    """Return the arrays x_train, y_train, x_test and y_test."""
     arrays = npz_arrays(path)
     wanted = {
         f"{kind}_{part}": shape for part in PARTS for kind, shape in zip("xy", data_set.shapes(part), strict=True)
@@ -159,12 +148,17 @@ def _read_npz(path: Path, data_set: DataSet) -> dict[str, Part]:
     for name, shape in wanted.items():
         array = arrays.get(name)
         if array is None or array.dtype != np.uint8 or array.shape != shape:
-            found = "missing" if array is None else f"{array.dtype} {array.shape}"
+            state = "missing" if array is None else f"{array.dtype} {array.shape}"
             raise UserError(
-                f"{path} is not {data_set.title}: {name} is {found} instead of uint8 {shape}. "
+                f"{path} is not {data_set.title}: {name} is {state} instead of uint8 {shape}. "
                 "Delete it and get it again."
             )
-    return {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in PARTS}
+    return [arrays[name] for name in wanted]
+
+
+def _read_idx_files(paths: tuple[Path, ...], data_set: DataSet) -> list[np.ndarray]:
+    shapes = [shape for part in PARTS for shape in data_set.shapes(part)]
+    return [_read_idx(path, shape) for path, shape in zip(paths, shapes, strict=True)]
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -176,14 +170,12 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     size = len(header) + int(np.prod(shape))
     try:
         with gzip.open(path) as file:
-            content = file.read(size + 1)  # no more than that; and at its end gzip compares the checksum
+            content = file.read(size + 1)  # no more than that; gzip compares the checksum at the end
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}). Delete it and get it again.") from error
     if not content.startswith(header) or len(content) != size:
-        more = "more than " if len(content) > size else ""
         raise UserError(
-            f"{path} is not the official file: unpacked it begins with {content[: len(header)].hex()} and has "
-            f"{more}{min(len(content), size):,} bytes, instead of {header.hex()} and {size:,}. "
-            "Delete it and get it again."
+            f"{path} is not the official file: unpacked, it does not begin with {header.hex()}, or does not have "
+            f"{size:,} bytes. Delete it and get it again."
         )
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()

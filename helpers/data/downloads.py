@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tqdm.auto import tqdm
 
-PATIENCE = 8.0  # seconds in which all hosts that are asked must answer, and that a server may then fall silent
+PATIENCE = 8.0  # seconds in which all hosts must answer, and for which a server may then fall silent
 PIECE = 1 << 16  # bytes received at a time
 _answers: dict[str, bool] = {}  # host → whether it answered; asked once in a session
 
@@ -44,24 +44,24 @@ def is_offline() -> bool:
 def ask(urls: Iterable[str]) -> None:
     """Find out which hosts can be reached: all of them at the same time, and each once in a session.
 
-    So a machine without a network waits once for `PATIENCE` seconds, and a host that is down holds up no other. The
-    waiting is done in threads because a name server can take minutes whatever the time limit of the connection is.
+    A machine without a network thus waits once, and a host that is down delays no other. Threads do the waiting
+    because a name server can take minutes, whatever the time limit of the connection is.
     """
     import requests
 
-    def answer(place: str, host: str) -> None:
+    def answer(address: str, host: str) -> None:
         try:
-            requests.head(place, timeout=PATIENCE, allow_redirects=False)
+            requests.head(address, timeout=PATIENCE, allow_redirects=False)
             _answers[host] = True
-        except requests.ReadTimeout:  # it is there; the download itself says what is the matter
+        except requests.ReadTimeout:  # the host is there; the download will report what is wrong
             _answers[host] = True
-        except Exception:  # whatever it is, it belongs to the thread that waits
+        except Exception:  # an error that leaves the thread would be printed
             _answers.setdefault(host, False)
 
-    places = {parts.netloc: f"{parts.scheme}://{parts.netloc}/" for parts in map(urlsplit, urls)}
+    addresses = {parts.netloc: f"{parts.scheme}://{parts.netloc}/" for parts in map(urlsplit, urls)}
     threads = [
-        threading.Thread(target=answer, args=(place, host), daemon=True)
-        for host, place in places.items()
+        threading.Thread(target=answer, args=(address, host), daemon=True)
+        for host, address in addresses.items()
         if host not in _answers
     ]
     until = time.monotonic() + PATIENCE
@@ -69,25 +69,16 @@ def ask(urls: Iterable[str]) -> None:
         thread.start()
     for thread in threads:
         thread.join(max(0, until - time.monotonic()))
-    for host in places:
+    for host in addresses:
         _answers.setdefault(host, False)
 
 
 def download(
     url: str, path: Path, *, known_hash: str = "", most: int, check: Callable[[Path], None] = lambda received: None
 ) -> None:
-    """Download a file to `path`; it gets that name only when it is complete and checked.
+    """Download at most `most` bytes to `path`, unless it exists; DownloadError if that fails or `check` raises one.
 
-    Args:
-        url: where the file is.
-        path: what it is to be called; its folder is made if need be. A file that is there already is kept.
-        known_hash: its SHA-256 in hexadecimal; or "md5:" and the MD5; or "" where none is published.
-        most: the most bytes accepted.
-        check: raises a DownloadError for a received file that is not the right one.
-
-    Raises:
-        DownloadError: `NB_OFFLINE` forbids it, the host cannot be reached, the server refuses, the transfer is cut or
-            stalls, or the bytes are not the right ones.
+    `known_hash` is the SHA-256 in hexadecimal, or "md5:" and the MD5, or "" where none is published.
     """
     import pooch
     import requests
@@ -96,7 +87,10 @@ def download(
         return
     if is_offline():
         raise DownloadError("NB_OFFLINE is set, so the network is not tried")
-    host = _host(url)
+    try:
+        host = urlsplit(url).netloc
+    except ValueError as error:
+        raise DownloadError(f"{url} is no address that can be opened ({error})") from error
     ask([url])
     if not _answers[host]:
         raise DownloadError(f"{host or url} could not be reached (restart the kernel to try again)")
@@ -122,13 +116,6 @@ def download(
         raise DownloadError(f"{path.name} could not be written to {path.parent} ({error})") from error
 
 
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).netloc
-    except ValueError as error:
-        raise DownloadError(f"{url} is no address that can be opened ({error})") from error
-
-
 class _Progress(tqdm):
     """A progress bar that stops a download of more than `most` bytes."""
 
@@ -140,7 +127,7 @@ class _Progress(tqdm):
         return True  # pooch asks whether there is a bar before its total is known
 
     def update(self, n: float = 1) -> None:
-        """Count `n` bytes more: after each piece that pooch has written, the length of a full one."""
+        """Count `n` bytes more: pooch gives the length of a full piece after each piece."""
         super().update(n)
         if self.n >= self.most + PIECE:
             raise DownloadError(f"{self.name} has more than {self.most / 1e6:,.1f} MB")

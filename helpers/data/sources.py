@@ -1,4 +1,4 @@
-"""Where a file comes from: a local copy, a verified download, or nowhere (then the loader makes a stand-in).
+"""Where a file comes from: a local copy, a verified download, or nowhere (then the loader takes a stand-in).
 
 `python -m helpers.data.sources` fetches everything in data/manifest.toml that can be fetched.
 """
@@ -11,23 +11,18 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from helpers.data import downloads
 from helpers import images
-from helpers.session import UserError
-from helpers.session import CHECKOUT, expanded
+from helpers.data import downloads
+from helpers.session import CHECKOUT, UserError, expanded
 
 MODES = ("auto", "real", "standin")
-LARGEST_DOWNLOAD = 100_000_000  # bytes; what is larger is left to the reader's own decision
+LARGEST_DOWNLOAD = 100_000_000  # bytes; a reader has to fetch larger files by hand
 LARGEST_PICTURE = 50_000_000  # bytes of a picture whose size is not known before
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One official file: its name, address, size in bytes, and hash in hexadecimal ("" where none is published).
-
-    `md5` is given where that is all its makers publish. `bytes` is 0 where the size is not known; only a picture
-    may be without.
-    """
+    """An official file. `bytes` is 0 for a picture of unknown size; a hash is "" where its makers publish none."""
 
     name: str
     url: str
@@ -43,9 +38,9 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set of the manifest; `serves` names what a local folder may hold in place of `files`.
+    """One data set of the manifest. Each name in `serves` may take the place of `files` in a local folder.
 
-    `keras_cache` is the folder below Keras' own cache where Keras keeps these files, or "" if it never does.
+    Keras keeps the same files in the folder `keras_cache` of its own cache; "" if it does not keep them.
     """
 
     key: str
@@ -62,22 +57,15 @@ class Entry:
 
     @property
     def by_hand(self) -> str:
-        """Half a sentence that says how to get the data set without this program."""
-        folders = {file.url.removesuffix(file.name) for file in self.files}
-        if len(self.files) > 1 and len(folders) == 1:
-            what = _listed(f"{file.name} ({_size(file.bytes)})" for file in self.files)
-            folder = folders.pop()
-            # What ends in # is a page to click on; a folder on a server shows no list of its files.
-            what += f" from {folder[:-1]}" if folder.endswith("#") else f" from {folder}NAME"
-        else:
-            what = _listed(f"{file.url} ({_size(file.bytes)})" for file in self.files)
+        """Half a sentence that tells the reader how to get the data set without this program."""
+        addresses = _listed(f"{file.url} ({_size(file.bytes)})" for file in self.files)
         them = "it" if len(self.files) == 1 else "them"
-        return f"download {what} and put {them} into a folder that GENERATIVE_DATA_DIR names"
+        return f"download {addresses} and put {them} into a folder that GENERATIVE_DATA_DIR names"
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """What a search found: `paths` (empty when nothing was found) and a `note` that says where, or why not."""
+    """The result of a search: `paths` (empty if nothing was found), and a `note` that says where, or why not."""
 
     paths: tuple[Path, ...]
     note: str
@@ -87,25 +75,14 @@ class Lookup:
 def manifest() -> dict[str, Entry]:
     """Return the data sets of data/manifest.toml by their keys."""
     tables = tomllib.loads((CHECKOUT / "data" / "manifest.toml").read_text(encoding="utf-8"))
-    return {
-        key: Entry(
-            key=key,
-            title=table["title"],
-            licence=table["licence"],
-            serves=tuple(table["serves"]),
-            files=tuple(RemoteFile(**file) for file in table["files"]),
-            keras_cache=table.get("keras_cache", ""),
-        )
-        for key, table in tables.items()
-    }
+    for table in tables.values():
+        table["files"] = tuple(RemoteFile(**file) for file in table["files"])
+        table["serves"] = tuple(table["serves"])
+    return {key: Entry(key, **table) for key, table in tables.items()}
 
 
 def data_mode(default: str = "auto") -> str:
-    """Return what `NB_DATA` asks for, or else `default`: "auto", "real" or "standin".
-
-    Raises:
-        UserError: `NB_DATA` is none of the three.
-    """
+    """Return `NB_DATA`, or else `default`: "auto", "real" or "standin"; UserError for any other."""
     mode = os.environ.get("NB_DATA", "").strip() or default
     if mode not in MODES:
         raise UserError(f"NB_DATA={mode!r} is unknown. Set it to one of {', '.join(MODES)}, or unset it.")
@@ -113,78 +90,50 @@ def data_mode(default: str = "auto") -> str:
 
 
 def find(key: str, mode: str = "auto") -> Lookup:
-    """Look for a data set: local copy first, then (if it is small) a download.
+    """Look for a data set: a local copy first, then a download if it is small. `NB_DATA` wins over `mode`.
 
-    Args:
-        key: a data set of the manifest, such as "imdb".
-        mode: "auto", "real" or "standin"; the environment variable `NB_DATA` wins over it.
-
-    Returns:
-        The paths of its files, in the manifest's order (or the path of one of the names that serve in
-        their place); or no paths and the reason, in which case the caller makes a stand-in.
-
-    Raises:
-        UserError: there is no such data set; `NB_DATA` or `GENERATIVE_DATA_DIR` is wrong; or
-            `NB_DATA=real` and the files cannot be had.
+    The paths are those of its files in the manifest's order, or the one path of a name that serves in their place.
+    A UserError says what is missing in mode "real".
     """
-    entry = _entry(key)
-    by_variable, mode = bool(os.environ.get("NB_DATA", "").strip()), data_mode(mode)
-    asked, way_out = (f"NB_DATA={mode}", "set NB_DATA=auto") if by_variable else ("the setting", 'set it to "auto"')
+    entry, mode = manifest()[key], data_mode(mode)
+    by_variable = bool(os.environ.get("NB_DATA", "").strip())
+    setting, way_out = (f"NB_DATA={mode}", "set NB_DATA=auto") if by_variable else ("the setting", 'set it to "auto"')
     if mode == "standin":
-        return Lookup((), f"{asked} asks for it")
-    local = _find_local(entry)
-    if local:
-        return Lookup(local, f"local copy {local[0]}")
+        return Lookup((), f"{setting} asks for it")
+    if paths := _find_local(entry):
+        return Lookup(paths, f"local copy {paths[0]}")
     lookup = _download(entry)
     if mode == "real" and not lookup.paths:
-        looked = ", ".join(str(folder) for folder in _folders_of(entry))
         names, verb = _listed(file.name for file in entry.files), "is" if len(entry.files) == 1 else "are"
         raise UserError(
-            f"{names} ({entry.title}) {verb} missing, and {asked} allows no stand-in. Looked for in {looked}; "
-            f"download: {lookup.note}. To get it by hand, {entry.by_hand}. Or {way_out}."
+            f"{names} ({entry.title}) {verb} missing, and {setting} allows no stand-in. Looked for in "
+            f"{', '.join(map(str, _folders_of(entry)))}; download: {lookup.note}. To get it by hand, {entry.by_hand}. "
+            f"Or {way_out}."
         )
     return lookup
 
 
 def standin_line(key: str, what: str, reason: str) -> str:
-    """Return the line by which a loader says that it made a stand-in.
-
-    Args:
-        key: the data set of the manifest that it stands for.
-        what: what was made, without a full stop, such as "30 faces drawn by this project".
-        reason: why; half a sentence, as in the `note` of a `Lookup` without paths.
-
-    Returns:
-        "Stand-in: …, because …. For the real data …."
-
-    Raises:
-        UserError: there is no such data set.
-    """
-    return f"Stand-in: {what}, because {reason}. For the real data {_entry(key).by_hand}."
+    """Return the line by which a loader reports a stand-in: what it is, why it is used, how to get the real data."""
+    return f"Stand-in: {what}, because {reason}. For the real data {manifest()[key].by_hand}."
 
 
 def local_folders() -> list[Path]:
-    """Return the folders searched for local copies, in order; a relative one may start at the checkout.
-
-    Raises:
-        UserError: `GENERATIVE_DATA_DIR` is no folder.
-    """
+    """Return the folders searched for local copies, in order; a relative one may start at the checkout."""
     caches = [CHECKOUT / "data" / "cache", downloads.user_cache()]
     named = os.environ.get("GENERATIVE_DATA_DIR", "").strip()
     if not named:
         return caches
-    # A notebook runs in notebooks/, a test in the checkout: one relative path has to mean the same in both.
-    candidates = [expanded(named), CHECKOUT / expanded(named)]
-    for folder in candidates:
-        if os.path.isdir(folder):  # in a place that may not be looked into there is none
+    # A notebook runs in notebooks/, a test in the checkout: a relative path has to mean the same in both.
+    for folder in (expanded(named), CHECKOUT / expanded(named)):
+        if os.path.isdir(folder):  # False, unlike Path.is_dir, where the system allows no look
             return [folder.resolve(), *caches]
     raise UserError(f"GENERATIVE_DATA_DIR={named!r} is not a folder. Correct it, or unset it.")
 
 
-def _entry(key: str) -> Entry:
-    if key not in manifest():
-        raise UserError(f"there is no data set {key!r}. Known: {', '.join(manifest())}.")
-    return manifest()[key]
+def cache_folder(*below: str) -> Path:
+    """Return a folder to download to: in the checkout if it is writable, else in the user's own cache."""
+    return downloads.writable_cache(CHECKOUT.joinpath("data", "cache", *below))
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -194,12 +143,10 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _size(count: int) -> str:
-    """Return a number of bytes for people: kB below a megabyte, and tenths of one below a hundred."""
+    """Return a number of bytes for people."""
     if not count:
         return "size unknown"
-    if count < 1e6:
-        return f"{max(1, round(count / 1e3)):,} kB"
-    return f"{count / 1e6:,.{1 if count < 1e8 else 0}f} MB"
+    return f"{max(1, round(count / 1e3)):,} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
 
 
 def _folders_of(entry: Entry) -> list[Path]:
@@ -219,8 +166,8 @@ def _find_local(entry: Entry) -> tuple[Path, ...]:
 def _download(entry: Entry) -> Lookup:
     if entry.bytes > LARGEST_DOWNLOAD:
         return Lookup((), f"{_size(entry.bytes)} is too much to download unasked")
-    folder = downloads.writable_cache(CHECKOUT / "data" / "cache")
-    paths = [folder / file.name for file in entry.files]
+    folder = cache_folder()
+    paths = tuple(folder / file.name for file in entry.files)
     try:
         if not downloads.is_offline():
             small = (other for other in manifest().values() if other.bytes <= LARGEST_DOWNLOAD)
@@ -231,15 +178,16 @@ def _download(entry: Entry) -> Lookup:
     except downloads.DownloadError as error:
         return Lookup((), str(error))
     if not entry.bytes:
-        return Lookup(tuple(paths), f"downloaded to {paths[0]}, unverified (no official size or hash)")
-    verified = all(file.known_hash for file in entry.files)
-    kind = "SHA-256" if all(file.sha256 for file in entry.files) else "MD5"
-    how = f"size and {kind} verified" if verified else "size verified; no official hash is known"
-    return Lookup(tuple(paths), f"downloaded to {paths[0]}, {how}")
+        how = "unverified (no official size or hash)"
+    elif all(file.known_hash for file in entry.files):
+        how = f"size and {'SHA-256' if all(file.sha256 for file in entry.files) else 'MD5'} verified"
+    else:
+        how = "size verified; no official hash is known"
+    return Lookup(paths, f"downloaded to {paths[0]}, {how}")
 
 
 def _check(file: RemoteFile, received: Path) -> None:
-    """Raise DownloadError unless what came has the file's size or, where that is not known, is a whole picture."""
+    """Raise DownloadError unless a received file has the right size or, if that is unknown, is a whole picture."""
     size = received.stat().st_size
     if file.bytes and size != file.bytes:
         raise downloads.DownloadError(f"{file.name} has {size:,} bytes instead of {file.bytes:,}")
@@ -247,28 +195,28 @@ def _check(file: RemoteFile, received: Path) -> None:
         try:
             images.check_picture(received, file.name)
         except UserError as error:
-            said = "gave no whole picture (perhaps the page of a filter, or of a network that asks to sign in)"
-            raise downloads.DownloadError(f"{file.url} {said}") from error
+            reason = "gave no whole picture (perhaps the page of a filter, or of a network that asks to sign in)"
+            raise downloads.DownloadError(f"{file.url} {reason}") from error
 
 
 def main() -> int:
     """Fetch every data set of the manifest, print a table, and return the exit status."""
-    rows = []
+    print(f"\n{'data set':<14} {'there':<8} {'verified':<12} where")
+    has_failed = False
     for key, entry in manifest().items():
         try:
             lookup = find(key)
         except UserError as error:
             lookup = Lookup((), str(error))
-        now = "now" if entry.bytes else "no"
-        verified = ("when loaded" if lookup.note.startswith("local") else now) if lookup.paths else ""
-        missing, note = "NO", lookup.note
-        if entry.bytes > LARGEST_DOWNLOAD and not lookup.paths:  # never fetched, so this is no failure
-            missing, note = "by hand", f"{lookup.note}: {entry.by_hand}"
-        rows.append((key, "yes" if lookup.paths else missing, verified, note))
-    print(f"\n{'data set':<14} {'there':<8} {'verified':<12} where")
-    for row in rows:
-        print(f"{row[0]:<14} {row[1]:<8} {row[2]:<12} {row[3]}")
-    return 1 if any(row[1] == "NO" for row in rows) else 0
+        verified = "when loaded" if lookup.note.startswith("local") else "now" if entry.bytes else "no"
+        if lookup.paths:
+            print(f"{key:<14} {'yes':<8} {verified:<12} {lookup.note}")
+        elif entry.bytes > LARGEST_DOWNLOAD:  # never fetched, so this is no failure
+            print(f"{key:<14} {'by hand':<8} {'':<12} {lookup.note}: {entry.by_hand}")
+        else:
+            has_failed = True
+            print(f"{key:<14} {'NO':<8} {'':<12} {lookup.note}")
+    return int(has_failed)
 
 
 if __name__ == "__main__":

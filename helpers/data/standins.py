@@ -1,6 +1,6 @@
-"""The stand-ins that ship in data/standins/, for a machine that has no real data: loaded here, drawn by tools/standins.
+"""The stand-ins that ship in data/standins/, for a machine without real data: loaded here, drawn by tools/standins.
 
-Pictures of a set lie in one file, side by side in rows; row n of the table beside it (.csv) is about the n-th of them.
+The pictures of a set lie in one file, side by side in rows; row n of the table beside it (.csv) describes the n-th one.
 """
 
 import csv
@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.session import UserError
-from helpers.session import CHECKOUT
+from helpers.session import CHECKOUT, UserError
 
 FOLDER = CHECKOUT / "data" / "standins"
 SIDES = {"digits": 28, "garments": 28, "faces": 64}  # pixels of a picture
@@ -28,13 +27,10 @@ def prose() -> str:
 
 
 def reviews() -> tuple[list[str], list[str], float]:
-    """Return film reviews to train on and to test on, and the entropy of what they are drawn from.
-
-    The entropy is in nats a word, the first word of a review not counted. No model can do better on fresh reviews.
-    """
+    """Return film reviews to train on and to test on, and the entropy of their grammar in nats a word after the first."""
     with _reading("reviews.json.gz") as path:
-        said = json.loads(gzip.decompress(path.read_bytes()))
-        return said["train"], said["test"], float(said["nats_per_word"])
+        content = json.loads(gzip.decompress(path.read_bytes()))
+        return content["train"], content["test"], float(content["nats_per_word"])
 
 
 def digits(part: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -49,12 +45,9 @@ def garments(part: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarra
     return pictures[..., 0], table[:, 0].astype(np.uint8)
 
 
-def faces(part: str, limit: int | None = None, size: int = 64) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return faces of a part: uint8 (n, size, size, 3), attributes int8 (n, A), 1 or -1, and the A names."""
+def faces(part: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the first faces of a part: uint8 (n, 64, 64, 3), attributes int8 (n, A), 1 or -1, and the A names."""
     pictures, table, names = _part("faces", part, limit)
-    if size != SIDES["faces"]:
-        resized = (Image.fromarray(face).resize((size, size), Image.Resampling.BILINEAR) for face in pictures)
-        pictures = np.stack([np.asarray(face) for face in resized])
     return pictures, np.where(table, 1, -1).astype(np.int8), names
 
 
@@ -72,7 +65,7 @@ def _part(name: str, part: str, limit: int | None) -> tuple[np.ndarray, np.ndarr
 
 @cache
 def _set(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return all pictures of a set, the part of each, and the table; kept, so not to be changed."""
+    """Return all pictures of a set, the part of each, the table, and its columns' names; cached, so never changed."""
     with _reading(f"{name}.csv") as path:
         (_, *names), *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
         parts = np.array([row[0] for row in rows])
@@ -91,7 +84,7 @@ def _pixels(name: str) -> np.ndarray:
 
 @contextmanager
 def _reading(name: str) -> Iterator[Path]:
-    """Yield the path of a file; whatever goes wrong while it is read is said as one thing."""
+    """Yield the path of a file; any error while it is read becomes one UserError."""
     path = FOLDER / name
     try:
         yield path

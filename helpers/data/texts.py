@@ -1,4 +1,4 @@
-"""One loader a data set. Each prints one line: what was used, and how to get the real one if it was a stand-in."""
+"""Loaders of texts. Each prints one line: what was used, and how to get the real data if it was a stand-in."""
 
 import hashlib
 import re
@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from helpers.data import sources
-from helpers.data import standins
+from helpers.data import sources, standins
 from helpers.data.archives import read_member, tar_members
-from helpers.session import UserError
-from helpers.session import expanded
+from helpers.session import UserError, expanded
 
 NIETZSCHE_CHARACTERS = 600_893
 NIETZSCHE_START = "PREFACE\n\n\nSUPPOSING that Truth is a woman"
 IMDB_REVIEWS = 12_500  # of each kind, positive and negative, in each of the two halves
 IMDB_BYTES = 1 << 30  # that the archive may unpack to
+LEAST_CHARACTERS = 2_000  # of a reader's own text; of these 100 are held out for validation
 _IMDB_FILES = r"(?:.*/)?aclImdb/(train|test)/(pos|neg)/(\d+_\d+)\.txt"
 
 
@@ -50,13 +49,12 @@ def load_nietzsche() -> Corpus:
     The stand-in is English prose from the Python installation, some 200,000 characters.
 
     Raises:
-        UserError: the file found is another text, or `NB_DATA=real` and there is none.
+        UserError: the file is another text, or `NB_DATA=real` and there is none.
     """
     lookup = sources.find("nietzsche")
     if not lookup.paths:
-        text = standins.prose()
         line = sources.standin_line("nietzsche", "prose from Python's own manual", lookup.note)
-        return _report(Corpus(text, False, line))
+        return _report(Corpus(standins.prose(), False, line))
     text = _read_text(lookup.paths[0])
     if len(text) != NIETZSCHE_CHARACTERS or not text.startswith(NIETZSCHE_START):
         raise UserError(
@@ -64,32 +62,22 @@ def load_nietzsche() -> Corpus:
             f"instead of {NIETZSCHE_CHARACTERS:,} that begin {NIETZSCHE_START[:30]!r}. Get it again, or use "
             "read_corpus for a text of your own."
         )
-    return _report(
-        Corpus(text, True, f"Nietzsche: {len(text):,} characters, {lookup.note}, unverified (no official hash).")
-    )
+    line = f"Nietzsche: {len(text):,} characters, {lookup.note}, unverified (no official hash)."
+    return _report(Corpus(text, True, line))
 
 
-def read_corpus(path: Path | str, least: int = 2_000) -> Corpus:
-    """Read a text of your own (plain text, UTF-8) to train on.
-
-    Args:
-        path: the file.
-        least: the fewest characters accepted. The default leaves 100 when 5% are held out for validation.
+def read_corpus(path: Path | str) -> Corpus:
+    """Read a text of your own (plain text, UTF-8, at least 2,000 characters) to train on.
 
     Raises:
-        UserError: there is no such file; it is not UTF-8; it is empty, only white space, shorter than
-            `least`, or the same symbol throughout.
+        UserError: there is no such file; it is not UTF-8, too short, or has fewer than two distinct symbols.
     """
     path = expanded(path)
     text = _read_text(path)
-    if not text.strip():
-        raise UserError(f"{path} has no text in it. Give a plain text file of at least {least:,} characters.")
+    if len(text.strip()) < LEAST_CHARACTERS:
+        raise UserError(f"{path} has {len(text.strip()):,} characters. Give a text of at least {LEAST_CHARACTERS:,}.")
     if len(symbols := set(text) - set(" \t\n")) == 1:
         raise UserError(f"{path} has only one distinct symbol, {symbols.pop()!r}. Give a text with more to learn from.")
-    if len(text) < least:
-        raise UserError(
-            f"{path} has {len(text):,} characters. Give a text of at least {least:,}, or pass a smaller `least`."
-        )
     return _report(Corpus(text, True, f"Your own text: {len(text):,} characters from {path}."))
 
 
@@ -97,37 +85,28 @@ def load_imdb(train_limit: int | None = None, test_limit: int | None = None) -> 
     """Load the IMDB reviews, positive and negative in turn, in an order that is always the same.
 
     Args:
-        train_limit: the most training reviews wanted (the first of the fixed order); None for all 25,000.
+        train_limit: the most training reviews wanted (the first of the fixed order), at least 1; None for all 25,000.
         test_limit: likewise for the test reviews.
 
     Returns:
-        Two lists of strings, HTML line breaks (`<br />`) left in. Stand-ins are 6,000 and 1,000 reviews
-        at most.
+        Two lists of strings, HTML line breaks (`<br />`) left in. Stand-ins are 6,000 and 1,000 reviews at most.
 
     Raises:
-        UserError: a limit is below 1; the archive or folder is damaged or not complete; or `NB_DATA=real`
-            and there is none.
+        UserError: the archive or folder is damaged or not complete; or `NB_DATA=real` and there is none.
     """
-    for limit in (train_limit, test_limit):
-        if limit is not None and limit < 1:
-            raise UserError(f"a limit of {limit} reviews leaves nothing to read. Give at least 1, or None for all.")
     lookup = sources.find("imdb")
-    if not lookup.paths:
-        return _standin_reviews(train_limit, test_limit, lookup.note)
-    halves = _read_imdb(lookup.paths[0])
-    train, test = halves["train"][:train_limit], halves["test"][:test_limit]
-    return _report(
-        Reviews(
-            train, test, True, f"IMDB: {len(train):,} training and {len(test):,} test reviews, {lookup.note}.", None
-        )
-    )
-
-
-def _standin_reviews(train_limit: int | None, test_limit: int | None, reason: str) -> Reviews:
-    train, test, entropy = standins.reviews()
+    if lookup.paths:
+        halves = _read_imdb(lookup.paths[0])
+        train, test, entropy = halves["train"], halves["test"], None
+    else:
+        train, test, entropy = standins.reviews()
     train, test = train[:train_limit], test[:test_limit]
-    what = f"{len(train):,} training and {len(test):,} test reviews drawn from a small grammar"
-    return _report(Reviews(train, test, False, sources.standin_line("imdb", what, reason), entropy))
+    line = f"{len(train):,} training and {len(test):,} test reviews"
+    if lookup.paths:
+        line = f"IMDB: {line}, {lookup.note}."
+    else:
+        line = sources.standin_line("imdb", f"{line} drawn from a small grammar", lookup.note)
+    return _report(Reviews(train, test, bool(lookup.paths), line, entropy))
 
 
 def _read_imdb(path: Path) -> dict[str, list[str]]:
@@ -142,13 +121,13 @@ def _read_imdb(path: Path) -> dict[str, list[str]]:
             raise UserError(f"{path} is damaged: {name} is empty. Delete it and get it again.")
         groups[half, kind][number] = review
     counts = {group: len(reviews) for group, reviews in groups.items()}
-    complete = counts["train", "pos"] == counts["train", "neg"] == IMDB_REVIEWS
+    is_complete = counts["train", "pos"] == counts["train", "neg"] == IMDB_REVIEWS
     # Copies with fewer test reviews are in use, so those need only be balanced.
-    if not complete or not 0 < counts["test", "pos"] == counts["test", "neg"] <= IMDB_REVIEWS:
-        found = ", ".join(f"{half}/{kind} {count:,}" for (half, kind), count in counts.items())
+    if not is_complete or not 0 < counts["test", "pos"] == counts["test", "neg"] <= IMDB_REVIEWS:
+        present = ", ".join(f"{half}/{kind} {count:,}" for (half, kind), count in counts.items())
         raise UserError(
-            f"{path} is not the whole IMDB data set. Expected {IMDB_REVIEWS:,} reviews in each folder; found: {found}. "
-            "Delete it and get it again."
+            f"{path} is not the whole IMDB data set. Expected {IMDB_REVIEWS:,} reviews in each folder; there are: "
+            f"{present}. Delete it and get it again."
         )
     return {half: _interleave(groups[half, "pos"], groups[half, "neg"]) for half in ("train", "test")}
 
@@ -161,9 +140,9 @@ def _folder_members(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _interleave(positive: dict[str, str], negative: dict[str, str]) -> list[str]:
-    """Return the reviews, positive and negative in turn, each kind in an order that hashes of the names give.
+    """Return the reviews, positive and negative in turn, each kind sorted by hashes of the file names.
 
-    Hashes, because their order depends neither on the archive's order nor on how many files are there.
+    That order depends neither on the archive's order nor on the number of files.
     """
 
     def ordered(reviews: dict[str, str]) -> Iterable[str]:
@@ -184,9 +163,10 @@ def _read_text(path: Path) -> str:
 
 
 def _decode(content: bytes, name: str) -> str:
+    """Return UTF-8 as text; UserError names the first byte that cannot be text."""
     try:
         text = content.decode("utf-8-sig")
-        odd = content.find(0)  # UTF-8 too, but no text has it; English in UTF-16 has it at every other place
+        odd = content.find(0)  # valid UTF-8, but in no text; English in UTF-16 has it at every other place
     except UnicodeDecodeError as error:
         odd = error.start
     if odd >= 0:

@@ -1,9 +1,7 @@
 """MNIST and Fashion-MNIST: tiny copies in the official layouts, damaged ones, and the real ones where they are."""
 
 import gzip
-import importlib.util
 import os
-import re
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -91,22 +89,16 @@ def test_limits_take_the_first_of_the_order(own_data):
     few = load_mnist(train_limit=7, test_limit=3)
     assert_holds(few, {name: array[: 7 if "train" in name else 3] for name, array in arrays.items()})
     assert_holds(load_mnist(train_limit=10**6), arrays)
-    with pytest.raises(UserError, match="at least 1"):
-        load_mnist(test_limit=0)
 
 
 IMAGES = tiny("fashion_mnist")["x_train"]
 PACKED = gzip.compress(idx(IMAGES))
 DAMAGES = {
-    "an axis less": gzip.compress(idx(IMAGES.reshape(len(IMAGES), 784))),
     "signed": gzip.compress(idx(IMAGES, kind=9)),
-    "one image less": gzip.compress(idx(IMAGES[1:])),
     "a byte less": gzip.compress(idx(IMAGES)[:-1]),
     "far longer": gzip.compress(idx(IMAGES) + bytes(50_000_000)),
     "cut": PACKED[:-900],
-    "checksum missing": PACKED[:-8],
     "a bit flipped": PACKED[:-500] + bytes([PACKED[-500] ^ 4]) + PACKED[-499:],
-    "not packed": idx(IMAGES),
     "empty": b"",
 }
 
@@ -129,10 +121,8 @@ def test_damaged_idx_file_is_an_error(own_data, damage):
     [
         ({"x_train": None}, "x_train is missing"),
         ({"x_test": np.zeros((10, 784), np.uint8)}, r"x_test is uint8 \(10, 784\)"),
-        ({"x_test": np.zeros((10, 28, 28), np.float32)}, "x_test is float32"),
         ({"y_train": np.zeros(20, np.int64)}, "y_train is int64"),
         ({"y_train": np.zeros(20, np.uint8)}, r"train labels number \(20, 0, 0"),
-        ({"y_test": np.array([print], object)}, "damaged"),
     ],
 )
 def test_archive_of_other_content_is_an_error(own_data, change, says):
@@ -172,21 +162,6 @@ def test_official_counts_add_up():
     for data_set in (digits.MNIST, digits.FASHION_MNIST):
         assert {part: sum(counts) for part, counts in data_set.counts.items()} == {"train": 60_000, "test": 10_000}
         assert len(data_set.names) == len(data_set.counts["train"]) == len(data_set.counts["test"]) == 10
-
-
-def test_manifest_says_what_keras_and_the_makers_say():
-    folder = Path(importlib.util.find_spec("keras").origin).parent / "src" / "datasets"
-    manifest, addresses = sources.manifest(), "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-    (mnist,) = manifest["mnist"].files
-    assert mnist.sha256 in (folder / "mnist.py").read_text() and len(mnist.sha256) == 64
-    source = (folder / "fashion_mnist.py").read_text()
-    assert [file.name for file in manifest["fashion_mnist"].files] == list(IDX_FILES.values())  # the order matters
-    for file in manifest["fashion_mnist"].files:  # Keras' copies have no hashes; the makers publish those of theirs
-        assert file.name in source and re.fullmatch("[0-9a-f]{32}", file.md5)
-        assert file.url == f"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{file.name}"
-    assert addresses in (folder / "mnist.py").read_text() and mnist.url == addresses + mnist.name
-    first, second = manifest["fashion_mnist"].keras_cache.split("/")
-    assert f'os.path.join("{first}", "{second}")' in source
 
 
 @pytest.mark.parametrize(
