@@ -1,4 +1,4 @@
-"""Files from outside, damaged and malicious in many ways: a valid value comes of them, or a UserError.
+"""Files from outside, damaged and malicious in many ways: loaders return a valid value or raise a UserError.
 
 Nothing is written, deleted or started while a file is read, and Python's memory stays within a bound that each test
 states. Each loader gets 10 inputs, and in the slow tests as many as FUZZ_INPUTS says (default 200), the same ones each
