@@ -179,12 +179,3 @@ def test_grey_pictures_become_pngs_with_and_without_an_axis_for_the_channel():
     assert images.png_bytes(grey[..., None]) == images.png_bytes(grey)
     picture = images.picture_from_bytes(images.png_bytes(grey))
     np.testing.assert_allclose(picture[..., 0], grey, atol=0.5 / 255 + 1e-6)
-
-
-def test_shuffled_squares_are_the_same_squares():
-    picture = np.arange(7 * 10 * 3).reshape(7, 10, 3)
-    shuffled = images.shuffle_squares(picture, 3, seed=1)
-    assert shuffled.shape == (6, 9, 3) and not np.array_equal(shuffled, picture[:6, :9])
-    corners = [sorted(array[::3, ::3, 0].ravel().tolist()) for array in (shuffled, picture[:6, :9])]
-    assert corners[0] == corners[1]
-    np.testing.assert_array_equal(shuffled[1::3, 2::3, 0] - shuffled[::3, ::3, 0], picture[1, 2, 0] - picture[0, 0, 0])
