@@ -20,7 +20,7 @@ def test_a_line_has_steps_speed_and_note_and_is_not_updated_at_every_step(monkey
     assert 5 <= len(shown) <= 10
 
 
-def test_more_than_was_expected_is_no_error(monkeypatch):
+def test_more_steps_than_expected_are_no_error(monkeypatch):
     shown = []
     monkeypatch.setattr(progress, "display", lambda line, display_id: SimpleNamespace(update=shown.append))
     line = ProgressLine(1)
@@ -37,7 +37,7 @@ def test_a_progress_bar_ends_at_the_whole_and_is_no_html(monkeypatch):
     for step in range(1, 1_001):
         report("octave 1", step / 1_000, picture=None)
     assert "100%" in pages[-1] and "octave 1" in pages[-1] and "a &lt;dream&gt;" in pages[-1]
-    assert len(pages) < 50  # a page that is redrawn a thousand times keeps the browser from all else
+    assert len(pages) < 50
 
 
 def test_a_progress_bar_without_a_page_does_no_harm(monkeypatch):

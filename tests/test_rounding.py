@@ -30,6 +30,7 @@ def test_products_and_slopes_are_rounded_while_tf32_is_allowed():
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout.splitlines()[-1])
     assert measured.pop("lowest bits") == 0  # ten bits of mantissa are kept
+    assert 1e-4 < measured.pop("one row alone") < 1e-1
     for allowed, full, again in (errors for of_operation in measured.values() for errors in of_operation):
         assert 3e-5 < allowed < 3e-3 and full < 3e-6
         assert again == pytest.approx(allowed, rel=0.1)
@@ -71,6 +72,9 @@ def errors(operation, *shapes) -> list[list[float]]:
 
 
 if __name__ == "__main__":
-    bits = (tf.random.stateless_normal((30, 16), (1, 2)) @ tf.eye(16)).numpy().view(np.int32)
-    facts = {"lowest bits": int(np.count_nonzero(bits & 0x1FFF))}
+    x, weights = tf.random.stateless_normal((30, 16), (1, 2)), tf.random.stateless_normal((16, 16), (3, 4))
+    facts = {
+        "lowest bits": int(np.count_nonzero((x @ tf.eye(16)).numpy().view(np.int32) & 0x1FFF)),
+        "one row alone": float(tf.reduce_max(tf.abs((x @ weights)[:1] - x[:1] @ weights))),
+    }
     print(json.dumps(facts | {name: errors(*parts) for name, parts in OPERATIONS.items()}))
