@@ -1,11 +1,10 @@
-"""Backbones: where their weights come from, what they refuse, and what the notebooks read from them.
+"""Pretrained nets: where their weights come from, what they refuse, and what the notebooks read from them.
 
-The nets' files are stood in for by those of a net of two layers; the real ones are read where
-GENERATIVE_DATA_DIR has them.
+The file of VGG16 is replaced by that of a net of two layers; the real ones are read from GENERATIVE_DATA_DIR, if they
+are there.
 """
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from sklearn.datasets import load_sample_image
 
 from helpers import images
 from helpers.data import sources
-from helpers.networks import pretrained as backbones
-from helpers.networks import weights as stored_weights
-from helpers.networks.pretrained import CLASSES, build_feature_net
+from helpers.networks import pretrained, weights
+from helpers.networks.pretrained import CLASSES, build_feature_net, features, load_network
 from helpers.session import UserError
 
 REAL_FOLDER = os.environ.get("GENERATIVE_DATA_DIR", "")
@@ -40,13 +38,13 @@ def own_folder(own_data, tmp_path, monkeypatch):
     """A folder of the reader's own, nothing in the caches, and a VGG16 of two layers."""
     (tmp_path / "keras" / "models").mkdir(parents=True)
     monkeypatch.setenv("NB_DATA", "auto")
-    monkeypatch.setitem(backbones._NETS, "vgg16", replace(backbones._NETS["vgg16"], build=tiny_net))
+    monkeypatch.setitem(pretrained._NETS, "vgg16", replace(pretrained._NETS["vgg16"], build=tiny_net))
     return own_data
 
 
 @pytest.fixture
 def saved(own_folder):
-    """The tiny net whose weights lie in the reader's folder, under the design's name."""
+    """The tiny net whose weights are in the reader's folder."""
     model = tiny_net()
     model.save_weights(own_folder / "vgg16_notop.weights.h5")
     return model
@@ -54,7 +52,7 @@ def saved(own_folder):
 
 @pytest.fixture(scope="module")
 def embedded():
-    return backbones.load_network("feature_net")
+    return load_network("feature_net")
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +60,13 @@ def photograph():
     return images.fit(load_sample_image("china.jpg").astype(np.float32) / 255, 200)
 
 
-def assert_same_weights(found, expected):
-    for one, other in zip(found.weights, expected.weights, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def test_a_local_file_is_read(saved, capsys):
-    backbone = backbones.load_network("vgg16")
-    assert_same_weights(backbone.model, saved)
+    backbone = load_network("vgg16")
+    np.testing.assert_equal(backbone.model.get_weights(), saved.get_weights())
     assert backbone.name == "vgg16" and not backbone.is_embedded
-    assert backbone.preprocessing is backbones.VGG
+    assert backbone.preprocessing is pretrained.VGG
     assert backbone.model.trainable_weights == []
-    assert capsys.readouterr().out == f"{backbone.source}\n"
-    assert "local copy" in backbone.source and "vgg16_notop.weights.h5" in backbone.source
+    assert capsys.readouterr().out == f"{backbone.source}\n" and "vgg16_notop.weights.h5" in backbone.source
 
 
 @pytest.mark.parametrize("place", ["own", "keras/models"])
@@ -82,54 +74,33 @@ def test_the_official_file_serves_too_also_from_keras_own_cache(tmp_path, place)
     model = tiny_net()
     with h5py.File(tmp_path / place / OFFICIAL, "w") as file:  # the official files are in Keras' older format
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    assert_same_weights(backbones.load_network("vgg16").model, model)
+    np.testing.assert_equal(load_network("vgg16").model.get_weights(), model.get_weights())
 
 
 def test_without_a_file_the_embedded_net_stands_in_and_says_so(capsys):
-    backbone = backbones.load_network("vgg16")
-    assert backbone.is_embedded and backbone.name == "feature_net"
-    assert backbone.preprocessing is backbones.CENTRED
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1
-    for part in ("in place of vgg16", "NB_OFFLINE is set", OFFICIAL, "58.9 MB", "GENERATIVE_DATA_DIR"):
-        assert part in lines[0]
+    backbone = load_network("vgg16")
+    assert backbone.is_embedded and backbone.name == "feature_net" and backbone.preprocessing is pretrained.CENTRED
+    line = capsys.readouterr().out
+    assert line.count("\n") == 1 and "in place of vgg16" in line and OFFICIAL in line
 
 
 def test_the_stand_in_can_be_asked_for(saved, monkeypatch):
     monkeypatch.setenv("NB_DATA", "standin")
-    assert backbones.load_network("vgg16").is_embedded
+    assert load_network("vgg16").is_embedded
 
 
-def test_real_falls_back_on_nothing(own_folder, tmp_path, monkeypatch):
+def test_with_real_data_nothing_stands_in(own_folder, monkeypatch):
     monkeypatch.setenv("NB_DATA", "real")
-    with pytest.raises(UserError) as refusal:
-        backbones.load_network("vgg16")
-    for part in (OFFICIAL, str(own_folder), str(tmp_path / "keras" / "models"), "https://storage", "NB_DATA=auto"):
-        assert part in str(refusal.value)
-
-
-def another_nets(path):
-    tiny_net(width=5).save_weights(path)
-
-
-def a_layer_short(path):
-    model = tiny_net()
-    keras.Model(model.input, model.get_layer("block1_conv1").output).save_weights(path)
+    with pytest.raises(UserError, match=OFFICIAL) as refusal:
+        load_network("vgg16")
+    assert str(own_folder) in str(refusal.value)
 
 
 def half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def emptied(path):
-    path.write_bytes(b"")
-
-
-def a_web_page(path):
-    path.write_text("<html>Not found</html>")
-
-
-def a_bomb(path):
+def bomb(path):
     """Put an array of 40 MB, of which nothing is in the file, in the place of the first weights."""
     with h5py.File(path, "a") as file:
         names = []
@@ -138,52 +109,64 @@ def a_bomb(path):
         file.create_dataset(names[0], dtype="f4", shape=(10_000_000,), chunks=(1_024,))
 
 
-@pytest.mark.parametrize("damage", [half, a_bomb, another_nets, a_layer_short, emptied, a_web_page])
+def a_layer_short(path):
+    model = tiny_net()
+    keras.Model(model.input, model.get_layer("block1_conv1").output).save_weights(path)
+
+
+DAMAGE = {
+    "half": half,
+    "bomb": bomb,
+    "another net": lambda path: tiny_net(width=5).save_weights(path),
+    "a layer short": a_layer_short,
+    "empty": lambda path: path.write_bytes(b""),
+    "a web page": lambda path: path.write_text("<html>Not found</html>"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_or_wrong_file_is_refused_with_its_name(saved, own_folder, damage):
     path = own_folder / "vgg16_notop.weights.h5"
-    damage(path)
-    with pytest.raises(UserError, match=f"{path} cannot be read as the weights of vgg16.*get it again"):
-        backbones.load_network("vgg16")
+    DAMAGE[damage](path)
+    with pytest.raises(UserError, match=f"{path} cannot be read"):
+        load_network("vgg16")
 
 
-def test_of_several_the_first_that_can_be_had_is_loaded(saved, monkeypatch):
-    assert backbones.load_network("vgg19", "vgg16").name == "vgg16"
-    monkeypatch.setenv("NB_DATA", "real")
-    assert backbones.load_network("vgg19", "vgg16").name == "vgg16"
+@pytest.mark.parametrize("data", ["auto", "real"])
+def test_of_several_the_first_that_is_available_is_loaded(saved, monkeypatch, data):
+    monkeypatch.setenv("NB_DATA", data)
+    assert load_network("vgg19", "vgg16").name == "vgg16"
 
 
 def test_an_unknown_net_is_refused_with_the_names_there_are():
-    with pytest.raises(UserError, match="'resnet'. Known: inception_v3, vgg19, vgg16, feature_net"):
-        backbones.load_network("resnet")
+    with pytest.raises(UserError, match="'resnet'.*inception_v3, vgg19, vgg16, feature_net"):
+        load_network("resnet")
 
 
 def test_features_are_the_layers_activations_and_nothing_deeper(embedded, photograph):
     batch = embedded.preprocessing.preprocess(photograph)[None]
-    names = ["block2_conv1", "block1_conv2"]
-    model = backbones.features(embedded, names)
+    model = features(embedded, ["block2_conv1", "block1_conv2"])
     found = model(batch)
-    assert list(found) == names
+    assert list(found) == ["block2_conv1", "block1_conv2"]
     assert found["block2_conv1"].shape == (1, 100, photograph.shape[1] // 2, 64)
     assert [layer.name for layer in model.layers[1:]] == ["block1_conv1", "block1_conv2", "block1_pool", "block2_conv1"]
     assert model.trainable_weights == []
-    by_hand = embedded.model.get_layer("block1_conv1")(batch)
-    np.testing.assert_allclose(
-        found["block1_conv2"], embedded.model.get_layer("block1_conv2")(by_hand), rtol=1e-4, atol=1e-5
-    )
+    first, second = (embedded.model.get_layer(name) for name in ("block1_conv1", "block1_conv2"))
+    np.testing.assert_allclose(found["block1_conv2"], second(first(batch)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("names", "key"),
     [
-        (["block2_conv7"], "no layer 'block2_conv7'. Use one such as block2_conv"),
-        (["block1_conv1", "mixed4"], "no layer 'mixed4'. Use one such as block1_conv1, block1_conv2"),
-        ([], "no layer is named"),
-        (["picture"], "no layer 'picture'"),
+        (["block2_conv7"], "block2_conv1"),
+        (["block1_conv1", "mixed4"], "mixed4"),
+        ([], "no layer"),
+        (["picture"], "picture"),
     ],
 )
-def test_unknown_layers_are_refused_with_near_names(embedded, names, says):
-    with pytest.raises(UserError, match=says):
-        backbones.features(embedded, names)
+def test_unknown_layers_are_refused_with_near_names(embedded, names, key):
+    with pytest.raises(UserError, match=key):
+        features(embedded, names)
 
 
 def test_channels_of_a_layer(embedded):
@@ -192,58 +175,39 @@ def test_channels_of_a_layer(embedded):
         embedded.channels("block9")
 
 
-@pytest.mark.parametrize("name", backbones.NAMES)
-def test_presets_name_layers_that_exist_the_shallowest_first(name, monkeypatch, embedded):
-    net = backbones._NETS[name]
-    if name == "vgg16":
-        net = replace(net, build=keras.applications.VGG16)
-    model = embedded.model if name == "feature_net" else net.build(include_top=False, weights=None)
-    backbone = backbones.Backbone(name, model, net.preprocessing, net.presets, "", False)
-    layers = backbone.layers()
-    assert list(net.presets.dream) == ["first edition", "second edition"]
-    chosen = [list(weights) for weights in net.presets.dream.values()]
+@pytest.mark.parametrize("name", pretrained.NAMES)
+def test_presets_name_layers_that_exist_the_shallowest_first(name):
+    net = pretrained._NETS[name]
+    build = keras.applications.VGG16 if name == "vgg16" else net.build
+    model = build() if name == "feature_net" else build(include_top=False, weights=None)
+    layers = pretrained.Backbone(name, model, net.preprocessing, net.presets, "", False).layers()
+    chosen = [list(of_edition) for of_edition in net.presets.dream.values()]
     if net.presets.style:
         chosen += [list(net.presets.style), [net.presets.content]]
     for names in chosen:
         places = [layers.index(layer) for layer in names]
         assert places == sorted(places)
-    least = net.presets.least_size
-    assert min(keras.Model(model.input, model.get_layer(layers[-1]).output).compute_output_shape((1, least, least, 3)))
 
 
 def test_the_books_settings():
-    dream = backbones._NETS["inception_v3"].presets.dream
+    dream = pretrained._NETS["inception_v3"].presets.dream
     assert dream["first edition"] == {"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}
     assert dream["second edition"] == {"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5}
-    vgg19 = backbones._NETS["vgg19"].presets
+    vgg19 = pretrained._NETS["vgg19"].presets
     assert vgg19.style == ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1")
     assert vgg19.content == "block5_conv2"
 
 
-def test_a_picture_too_small_is_refused_with_the_least_size(embedded):
-    least = embedded.presets.least_size
-    embedded.check_size(least, 500)
-    assert min(embedded.model(np.zeros((1, least, least, 3), np.float32)).shape) > 0
-    with pytest.raises(UserError, match=f"500 x {least - 1} pixels are too few for feature_net.*{least}"):
-        embedded.check_size(500, least - 1)
-
-
 def test_the_embedded_nets_activations_are_near_one_on_a_photograph(embedded, photograph):
     names = [name for name in embedded.layers() if "conv" in name]
-    assert len(names) == 10
-    for name, values in backbones.features(embedded, names)(
-        embedded.preprocessing.preprocess(photograph)[None]
-    ).items():
-        assert 0.5 < float(np.mean(values)) < 2, name
+    found = features(embedded, names)(embedded.preprocessing.preprocess(photograph)[None])
+    assert len(names) == 10 and all(0.5 < float(np.mean(values)) < 2 for values in found.values())
 
 
 def test_the_embedded_nets_card_says_what_it_is():
-    shipped = stored_weights.load_weights("feature_net")
-    assert len(shipped.symbols) == CLASSES
-    assert "non-commercial" in shipped.facts["licence"]
-    assert set(shipped.facts) == {"made by", "data", "training", "held out", "date", "licence"}
+    shipped = weights.load_weights("feature_net")
+    assert len(shipped.symbols) == CLASSES and "non-commercial" in shipped.facts["licence"]
     assert sum(array.size for array in shipped.arrays) == build_feature_net().count_params()
-    assert (stored_weights.FOLDER / "feature_net.npz").stat().st_size <= 5_000_000
 
 
 @pytest.mark.parametrize("name", ["inception_v3", "vgg19", "vgg16"])
@@ -251,37 +215,30 @@ def test_the_manifest_names_what_keras_itself_would_download(name):
     (file,) = sources.manifest()[name].files
     module = getattr(keras.src.applications, name)
     assert file.url == module.WEIGHTS_PATH_NO_TOP
-    assert re.fullmatch("[0-9a-f]{32}", file.md5) and file.md5 in Path(module.__file__).read_text(encoding="utf-8")
-    assert file.known_hash == f"md5:{file.md5}"
+    assert file.md5 in Path(module.__file__).read_text(encoding="utf-8") and file.known_hash == f"md5:{file.md5}"
     assert sources.manifest()[name].serves == (f"{name}_notop.weights.h5",)
 
 
-def real(name):
-    there = (Path(REAL_FOLDER) / f"{name}_notop.weights.h5").exists()
-    return pytest.param(
-        name, marks=pytest.mark.skipif(not (REAL_FOLDER and there), reason="the real weights are not here")
-    )
-
-
-@pytest.mark.parametrize("name", [real("inception_v3"), real("vgg16"), real("vgg19")])
+@pytest.mark.parametrize("name", ["inception_v3", "vgg16", "vgg19"])
 def test_real_weights_tell_photographs_apart(name, monkeypatch, photograph):
     """Deep features of a photograph are nearer to its mirror image's than to another photograph's."""
+    if not REAL_FOLDER or not (Path(REAL_FOLDER) / f"{name}_notop.weights.h5").exists():
+        pytest.skip("the real weights are not here")
     monkeypatch.setenv("GENERATIVE_DATA_DIR", REAL_FOLDER)
     monkeypatch.setenv("NB_DATA", "real")
     if name == "vgg16":
-        monkeypatch.setitem(backbones._NETS, name, replace(backbones._NETS[name], build=keras.applications.VGG16))
-    backbone = backbones.load_network(name)
-    assert not backbone.is_embedded
+        monkeypatch.setitem(pretrained._NETS, name, replace(pretrained._NETS[name], build=keras.applications.VGG16))
+    backbone = load_network(name)
     deepest = list(backbone.presets.dream["second edition"])[-1]
     flower = images.fit(load_sample_image("flower.jpg").astype(np.float32) / 255, 200)
     batch = backbone.preprocessing.preprocess(np.stack([photograph, photograph[:, ::-1], flower]))
-    vectors = np.mean(backbones.features(backbone, [deepest])(batch)[deepest], axis=(1, 2))
+    vectors = np.mean(features(backbone, [deepest])(batch)[deepest], axis=(1, 2))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     assert vectors[0] @ vectors[1] > 0.9
     assert vectors[0] @ vectors[2] < 0.75
 
 
-RANGES = [backbones.INCEPTION, backbones.VGG, backbones.CENTRED]
+RANGES = [pretrained.INCEPTION, pretrained.VGG, pretrained.CENTRED]
 
 
 @pytest.mark.parametrize("pair", RANGES, ids=lambda pair: pair.name)
@@ -301,13 +258,13 @@ def test_preprocessing_is_that_of_the_networks():
     picture = np.random.default_rng(0).uniform(0, 1, (4, 5, 3)).astype(np.float32)
     inception = keras.applications.inception_v3.preprocess_input(picture * 255)
     vgg = keras.applications.vgg19.preprocess_input(picture * 255)
-    assert backbones.INCEPTION.preprocess(picture) == pytest.approx(inception, abs=1e-4)
-    assert backbones.VGG.preprocess(picture) == pytest.approx(vgg, abs=1e-3)
-    assert backbones.CENTRED.preprocess(np.array([[0.5, 0.25, 1.0]])).tolist() == [[0, -1, 2]]
+    assert pretrained.INCEPTION.preprocess(picture) == pytest.approx(inception, abs=1e-4)
+    assert pretrained.VGG.preprocess(picture) == pytest.approx(vgg, abs=1e-3)
+    assert pretrained.CENTRED.preprocess(np.array([[0.5, 0.25, 1.0]])).tolist() == [[0, -1, 2]]
 
 
 @pytest.mark.parametrize("pair", RANGES, ids=lambda pair: pair.name)
 def test_preprocessing_refuses_whole_numbers(pair):
     for picture in (np.ones((2, 2, 3), np.uint8), tf.ones((2, 2, 3), tf.uint8)):
-        with pytest.raises(UserError, match="uint8 is not in .*Divide by 255"):
+        with pytest.raises(UserError, match="255"):
             pair.preprocess(picture)

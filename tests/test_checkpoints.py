@@ -1,77 +1,160 @@
-"""Checkpoints are whole or not at all; the digest tells one training from another, in every kernel alike."""
+"""Checkpoints and finished pictures are whole or not at all; the digest is the same in every kernel."""
 
+import errno
 import functools
+import io
 import os
 import subprocess
 import sys
-import zipfile
 
 import keras
 import numpy as np
 import pytest
 from trainings import all_equal
 
-from helpers.training.checkpoints import Checkpoints, settings_digest
+from helpers.training.checkpoints import Checkpoints, kept, settings_digest
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7), np.zeros((0, 2), np.uint8)]
 
 
+def archive(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "end cut off": lambda content: content[:-40],
+    "a byte turned": lambda content: content.replace(ARRAYS[0].tobytes(), ARRAYS[0][::-1].tobytes()),
+    "no archive": lambda content: b"x" * 100,
+    "an array": lambda content: b"\x93NUMPY" + content[6:],
+    "a pickle": lambda content: b"\x80\x04N.",
+    "objects": lambda content: archive(state=np.array([{}])),
+    "another archive": lambda content: archive(x=np.ones(1)),
+}
+
+
+def full_disk(file, **arrays):
+    file.write(b"half of it")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# Checkpoints
+
+
 @pytest.fixture
-def kept(tmp_path):
+def checkpoints(tmp_path):
     checkpoints = Checkpoints(tmp_path / "run")
     for number in (1, 2, 3):
         checkpoints.save(number, [*ARRAYS, np.array(number)], {"history": [{"epoch": number}]})
     return checkpoints
 
 
-def test_what_was_saved_comes_back_and_two_are_kept(kept):
-    assert sorted(os.listdir(kept.folder)) == ["checkpoint-000002.npz", "checkpoint-000003.npz"]
-    arrays, state = kept.load()
+def test_what_was_saved_comes_back_and_two_are_kept(checkpoints):
+    assert sorted(os.listdir(checkpoints.folder)) == ["checkpoint-000002.npz", "checkpoint-000003.npz"]
+    arrays, state = checkpoints.load()
     assert all_equal(arrays, [*ARRAYS, np.array(3)]) and state == {"history": [{"epoch": 3}]}
     assert [array.dtype for array in arrays[:3]] == [array.dtype for array in ARRAYS]
-    kept.delete()
-    assert kept.load() is None and Checkpoints(kept.folder / "none").load() is None
-
-
-DAMAGE = {
-    "nothing": lambda content: b"",
-    "cut": lambda content: content[: len(content) // 2],
-    "one byte": lambda content: content.replace(b"epoch", b"epock"),
-    "no archive": lambda content: b"x" * 100,
-    "an array": lambda content: b"\x93NUMPY" + content[6:],
-}
+    checkpoints.delete()
+    assert checkpoints.load() is None and Checkpoints(checkpoints.folder / "none").load() is None
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_of_a_damaged_one_the_one_before_is_taken(kept, capsys, damage):
-    newest = kept.folder / "checkpoint-000003.npz"
+def test_if_one_is_damaged_the_one_before_is_taken(checkpoints, capsys, damage):
+    newest = checkpoints.folder / "checkpoint-000003.npz"
     newest.write_bytes(DAMAGE[damage](newest.read_bytes()))
-    assert kept.load()[1] == {"history": [{"epoch": 2}]}
+    assert checkpoints.load()[1] == {"history": [{"epoch": 2}]}
     assert "checkpoint-000003.npz is damaged" in capsys.readouterr().out
-    kept.save(3, ARRAYS, {"history": []})
-    assert kept.load()[1] == {"history": []}
+    checkpoints.save(3, ARRAYS, {"history": []})
+    assert checkpoints.load()[1] == {"history": []}
 
 
-def test_without_its_state_or_with_objects_it_is_damaged(kept):
-    for path, arrays in zip(
-        sorted(kept.folder.iterdir()), ({"state": np.array([{}])}, {"00000": np.ones(1)}), strict=True
-    ):
-        np.savez(path, **arrays)
-    assert kept.load() is None
-    kept.save(1, ARRAYS, {})
-    assert kept.load()[1] == {} and os.listdir(kept.folder) == ["checkpoint-000001.npz"]
+def test_if_all_are_damaged_they_give_way_to_new_ones(checkpoints):
+    for path in checkpoints.folder.iterdir():
+        path.write_bytes(b"")
+    assert checkpoints.load() is None
+    checkpoints.save(1, ARRAYS, {})
+    assert checkpoints.load()[1] == {} and os.listdir(checkpoints.folder) == ["checkpoint-000001.npz"]
 
 
-def test_a_disk_that_is_full_leaves_the_older_ones(kept, monkeypatch):
-    def full(file, **_):
-        file.write(b"half of it")
-        raise OSError("full")
+def test_a_full_disk_leaves_the_older_ones(checkpoints, monkeypatch):
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(4, ARRAYS, {})
+    assert sorted(os.listdir(checkpoints.folder)) == ["checkpoint-000002.npz", "checkpoint-000003.npz"]
+    assert checkpoints.load()[1] == {"history": [{"epoch": 3}]}
 
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="full"):
-        kept.save(4, ARRAYS, {})
-    assert sorted(os.listdir(kept.folder)) == ["checkpoint-000002.npz", "checkpoint-000003.npz"]
-    assert zipfile.is_zipfile(kept.folder / "checkpoint-000003.npz")
+
+# Finished pictures
+
+PICTURE = ARRAYS[0]
+PAINTING = {"picture": PICTURE, "message": np.array("done"), "is_complete": np.array(True)}
+SETTINGS = {"photograph": PICTURE, "steps": 20, "climb": [0.01, np.float32(2)], "normalise": kept}
+
+
+class Maker:
+    """Makes a result, and counts how often."""
+
+    def __init__(self, result=PICTURE):
+        self.result, self.calls = result, 0
+
+    def __call__(self):
+        self.calls += 1
+        return self.result
+
+
+@pytest.mark.parametrize("result", [PICTURE, PAINTING], ids=["array", "dictionary"])
+def test_what_is_finished_is_not_made_again_and_a_line_says_where_it_is(tmp_path, capsys, result):
+    make = Maker(result)
+    first = kept(tmp_path / "new", "dream", SETTINGS, make)
+    assert capsys.readouterr().out == ""
+    again = kept(tmp_path / "new", "dream", dict(SETTINGS), make)
+    assert make.calls == 1 and str(tmp_path / "new" / "dream.npz") in capsys.readouterr().out
+    np.testing.assert_equal(again, first)
+    np.testing.assert_equal(again, result)
+    assert os.listdir(tmp_path / "new") == ["dream.npz"]
+
+
+CHANGES = [{"photograph": PICTURE + 1e-6}, {"steps": 21}, {"climb": [0.01]}, {"new": None}, {"normalise": full_disk}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_setting_makes_it_anew(tmp_path, change):
+    kept(tmp_path, "dream", SETTINGS, Maker())
+    np.testing.assert_array_equal(kept(tmp_path, "dream", SETTINGS | change, Maker(PICTURE + 1)), PICTURE + 1)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_made_anew_and_replaced(tmp_path, damage):
+    kept(tmp_path, "dream", 1, Maker())
+    path, make = tmp_path / "dream.npz", Maker()
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    for _ in range(2):
+        np.testing.assert_array_equal(kept(tmp_path, "dream", 1, make), PICTURE)
+    assert make.calls == 1
+
+
+def test_on_a_full_disk_the_picture_is_returned_all_the_same(tmp_path, monkeypatch, capsys):
+    kept(tmp_path, "dream", 1, Maker())
+    monkeypatch.setattr(np, "savez", full_disk)
+    np.testing.assert_array_equal(kept(tmp_path, "dream", 2, Maker(PICTURE + 1)), PICTURE + 1)
+    assert capsys.readouterr().out.count("No space left on device") == 1
+    assert os.listdir(tmp_path) == ["dream.npz"]
+    np.testing.assert_array_equal(kept(tmp_path, "dream", 1, Maker(None)), PICTURE)  # the older one is still there
+
+
+def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    np.testing.assert_array_equal(kept(tmp_path / "file", "dream", 1, Maker()), PICTURE)
+    assert "NB_OUTPUT_DIR" in capsys.readouterr().out
+
+
+def test_what_was_interrupted_is_returned_and_not_kept(tmp_path):
+    unfinished = PAINTING | {"is_complete": np.array(False)}
+    np.testing.assert_equal(kept(tmp_path, "painting", 1, Maker(unfinished)), unfinished)
+    assert not list(tmp_path.iterdir())
 
 
 # The digest

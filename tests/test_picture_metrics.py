@@ -155,7 +155,6 @@ def test_pictures_are_resized_bilinearly_and_preprocessed_as_the_net_expects(squ
     resized = 2 * np.stack([images.resize(picture / 255, 150, 150) for picture in pictures]) - 1
     found = pm.picture_features(square_model, pictures)
     np.testing.assert_allclose(found, np.mean(resized**2, axis=(1, 2)), atol=1e-3)
-    assert "mixed9" not in {layer.name for layer in square_model.model.layers}
     assert "InceptionV3 mixed8" in square_model.caution and "Not comparable" in square_model.caution
 
 

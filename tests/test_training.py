@@ -28,14 +28,6 @@ def test_the_best_weights_are_kept_and_there_is_nothing_left_to_do(tmp_path, cap
     np.testing.assert_array_equal(weights_of(again.model), validate.seen[1])
 
 
-def test_the_same_seed_gives_the_same_numbers_to_the_last_bit(tmp_path):
-    ones, others = (start(tmp_path / name, [2.0, 1.0])[0] for name in "ab")
-    for training in (ones, others):
-        training.fit(line_batches, 2, lambda: {"validation": 1.0})
-    assert figures(ones.history) == figures(others.history)
-    assert all_equal(ones.checkpoints.load()[0], others.checkpoints.load()[0])
-
-
 @pytest.mark.parametrize("is_new_process", [False, True])
 def test_more_epochs_go_on_from_the_last_weights_not_the_best(tmp_path, capsys, is_new_process):
     training, validate = start(tmp_path / "a", [3.0, 1.0, 2.0, 2.5, 2.6])

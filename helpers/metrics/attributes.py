@@ -8,15 +8,15 @@ from sklearn.linear_model import LogisticRegression
 
 from helpers.session import UserError
 
-FEWEST = 5  # pictures with an attribute, and as many without it, below which nothing is learned of it
-COMPONENTS = 60  # principal components; a quarter of the number of pictures where that is less
+FEWEST = 5  # pictures with an attribute, and without it, that are needed to learn it
+COMPONENTS = 60  # principal components, but at most a quarter of the number of pictures
 
 
 class AttributeReaders:
     """For each attribute a logistic regression on the principal components of labelled pictures.
 
-    Simple on purpose: quick to train, and linear, so that what they read changes evenly as a picture does. An
-    attribute that too few pictures have, or too few have not, is left out: `names` has the others.
+    Simple on purpose: quick to train, and linear, so that their answer changes evenly with the picture. An attribute is
+    left out if too few pictures have it, or too few lack it: `names` has the others.
     """
 
     def __init__(self, pictures: np.ndarray, labels: Mapping[str, np.ndarray], seed: int = 0) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import keras
 import numpy as np
 import tensorflow as tf
 from sklearn.metrics.pairwise import euclidean_distances
@@ -15,7 +14,7 @@ from helpers.session import UserError
 
 AT_ONCE = 2_000  # rows of a set up to which all kernels are computed once, not anew for each subset: 32 MB each
 BLOCK = 1_000  # rows, or pictures, that are compared at a time: 98 MB on either side for faces of 64x64
-# What is read of each net, the side in pixels that pictures are resized to, and the layer.
+# For each net: its name in figures, the side in pixels that pictures are resized to, and the layer.
 _CHOICES = {
     "inception_v3": ("InceptionV3 mixed8", 150, "mixed8"),
     pretrained.EMBEDDED: (f"{pretrained.EMBEDDED} block4_conv3", 64, "block4_conv3"),
@@ -27,22 +26,20 @@ class FeatureModel:
     """A net that describes a picture by some hundred numbers.
 
     Attributes:
-        name: of the net and its layer, for figures, such as "InceptionV3 mixed8".
+        name: the net and its layer, for figures: "InceptionV3 mixed8".
         size: height and width in pixels that pictures are resized to.
         width: how many numbers describe a picture.
         compute: uint8 `(n, h, w, 3)` → float32 `(n, width)`, one compiled function for all n, h and w.
-        model: the part of the net that is run.
     """
 
     name: str
     size: int
     width: int
     compute: Callable = field(repr=False)
-    model: keras.Model = field(repr=False)
 
     @property
     def caution(self) -> str:
-        """The sentence to print beside every figure that is made with these features."""
+        """The sentence to print beside every figure that depends on these features."""
         return (
             f"Features: {self.name}, averaged over the picture ({self.width:,} numbers), at {self.size}x{self.size} "
             "pixels. Not comparable with published KIDs, which use InceptionV3's last pooling layer at 299 pixels."
@@ -50,16 +47,16 @@ class FeatureModel:
 
 
 def feature_model(net: str = "inception_v3") -> FeatureModel:
-    """Load the net that describes pictures, and print one line that says which.
+    """Load the net that describes pictures, and print its name and the source of its weights.
 
-    Both are averaged over the picture's places: InceptionV3's `mixed8` (1,280 numbers) on pictures resized to
-    150x150, or the embedded net's last convolution (256) at 64x64, the size it was trained on. KIDs of the one are not
-    comparable with those of the other, nor with published ones: `caution` says so. The embedded net looks at texture
-    more than at shape: photographs of faces with some noise (16 of 255) are farther from photographs to it than drawn
-    faces are, while to InceptionV3 the drawn ones are six times as far (1,000 faces of CelebA each).
+    The features are averaged over the picture: InceptionV3's `mixed8` (1,280 numbers) on pictures resized to 150x150,
+    or the embedded net's last convolution (256) at 64x64, the size it was trained on. KIDs of the one are not
+    comparable with those of the other, nor with published ones: `caution` says so. The embedded net depends on texture
+    more than on shape: for it, photographs of faces with some noise (16 of 255) are farther from photographs than drawn
+    faces are. For InceptionV3 the drawn ones are six times as far (1,000 faces of CelebA each).
 
     Args:
-        net: "inception_v3", in whose place the embedded net is used where its weights cannot be had, or "feature_net".
+        net: "inception_v3" (the embedded net is used if its weights are not available), or "feature_net".
 
     Raises:
         UserError: as `load_network`.
@@ -70,15 +67,15 @@ def feature_model(net: str = "inception_v3") -> FeatureModel:
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
     def compute(pictures):
-        # Where pictures are enlarged `antialias` changes nothing; where they shrink, no pixel is passed over.
+        # With `antialias` pictures that shrink lose no pixel; pictures that are enlarged stay the same.
         resized = tf.image.resize(tf.cast(pictures, tf.float32) / 255, (size, size), "bilinear", antialias=True)
         return tf.reduce_mean(model(preprocess(resized), training=False)[layer], axis=(1, 2))
 
-    return FeatureModel(name, size, backbone.channels(layer), compute, model)
+    return FeatureModel(name, size, backbone.channels(layer), compute)
 
 
 def picture_features(model: FeatureModel, pictures: np.ndarray) -> np.ndarray:
-    """Return what a net says of pictures, float32 `(n, model.width)`.
+    """Return a net's description of each picture, float32 `(n, model.width)`.
 
     Args:
         model: from `feature_model`.
@@ -88,7 +85,7 @@ def picture_features(model: FeatureModel, pictures: np.ndarray) -> np.ndarray:
         UserError: there are no pictures, or they have another shape or dtype.
     """
     pictures = _checked_pictures(pictures)
-    starts = range(0, len(pictures), 50)  # some at a time, which bounds the memory
+    starts = range(0, len(pictures), 50)  # this bounds the memory
     return np.concatenate([model.compute(tf.constant(pictures[k : k + 50])).numpy() for k in starts])
 
 
@@ -96,9 +93,8 @@ def picture_features(model: FeatureModel, pictures: np.ndarray) -> np.ndarray:
 class KernelInceptionDistance:
     """A KID: `mean` over `subsets` pairs of random subsets of `subset_size` rows each, and their standard `deviation`.
 
-    The deviation is that of single subsets, as KIDs are published, not the error of their mean. Subsets that are most
-    of a set have rows in common and differ too little: give sets of at least twice `subset_size`. Where both sets
-    were used whole there was only one pair, and `deviation` is not a number (NaN).
+    The deviation is that of single subsets, as KIDs are published, not the error of their mean. It is too small if
+    the sets have fewer than twice `subset_size` rows, and NaN if both sets were used whole (one pair).
     """
 
     mean: float
@@ -122,17 +118,17 @@ class PrecisionRecall:
 def kernel_inception_distance(
     features_a: np.ndarray, features_b: np.ndarray, subsets: int = 50, subset_size: int = 500, seed: int = 0
 ) -> KernelInceptionDistance:
-    """Return the KID of two sets: 0 on average where they come from one distribution, larger the less they are alike.
+    """Return the KID of two sets: 0 on average for sets of one distribution, larger the more they differ.
 
     Bińkowski et al. (2018), "Demystifying MMD GANs", arXiv:1801.01401: the squared maximum mean discrepancy with the
     kernel k(x, y) = (x·y / d + 1)³, estimated without bias (Gretton et al. 2012, "A Kernel Two-Sample Test", Lemma 6).
-    Without bias means that sets of any size can be compared, and that a KID near 0 may fall below it.
+    Without bias, sets of any size can be compared, and a KID near 0 may be negative.
 
     Args:
-        features_a: finite numbers `(n, d)`, such as those of `picture_features`.
+        features_a: finite numbers `(n, d)`, from `picture_features`.
         features_b: likewise `(m, d)`, from the same net; the sets must not share pictures.
-        subsets: how many pairs of subsets are drawn; each without repetition within a set.
-        subset_size: rows in each, at least 2; lowered to the smaller set where that has fewer.
+        subsets: how many pairs of subsets are drawn, without repetition within a subset.
+        subset_size: rows in each, at least 2; at most the rows of the smaller set.
         seed: of the drawing.
 
     Raises:
@@ -158,13 +154,13 @@ def precision_recall(real_features: np.ndarray, fake_features: np.ndarray, neigh
     """Return how many fakes look real (precision), and how much of the variety of the reals they have (recall).
 
     Kynkäänniemi et al. (2019), "Improved Precision and Recall Metric for Assessing Generative Models",
-    arXiv:1904.06991, equations 1 and 2. Around each picture of a set lies a ball that reaches to its k-th nearest
-    neighbour in that set; precision is the share of fakes inside a ball of some real picture, recall the share of
-    reals inside a ball of some fake. Both depend on the sizes of the sets (more pictures make smaller balls), so
-    compare only sets of the same sizes, and see what held-out reals reach against reals.
+    arXiv:1904.06991, equations 1 and 2. Each picture has a ball that reaches to its k-th nearest neighbour in its own
+    set. Precision is the share of fakes inside the ball of a real picture, recall the share of reals inside the ball
+    of a fake. Larger sets have smaller balls, so compare only sets of the same size, and compute both for held-out
+    reals against reals as well.
 
     Args:
-        real_features: finite numbers `(n, d)`, such as those of `picture_features`.
+        real_features: finite numbers `(n, d)`, from `picture_features`.
         fake_features: likewise `(m, d)`, from the same net.
         neighbours: k, at least 1 and below n and m; 3 in the paper.
 
@@ -176,7 +172,7 @@ def precision_recall(real_features: np.ndarray, fake_features: np.ndarray, neigh
 
 
 def nearest_neighbours(fakes: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each fake which training picture is nearest pixel by pixel, and how far it is: is it a copy?
+    """Return for each fake the nearest training picture, pixel by pixel, and the distance to it.
 
     Args:
         fakes: uint8 `(n, h, w, channels)`, 0–255.
@@ -202,11 +198,10 @@ def nearest_neighbours(fakes: np.ndarray, training: np.ndarray) -> tuple[np.ndar
 def mean_pairwise_distance(pictures: np.ndarray) -> float:
     """Return the mean distance of all pairs of different pictures, as `nearest_neighbours` measures distances.
 
-    A score of collapse: for a generator that paints the same picture again and again it falls towards 0, far below
-    that of real pictures.
+    A score of collapse: for a generator that always paints the same picture it is near 0, far below that of reals.
 
     Args:
-        pictures: uint8 `(n, h, w, channels)`, 0–255, at least 2. The time grows with n squared; some hundred serve.
+        pictures: uint8 `(n, h, w, channels)`, 0–255, at least 2. The time grows with n squared; a few hundred suffice.
 
     Raises:
         UserError: as `nearest_neighbours`.
@@ -219,11 +214,11 @@ def mean_pairwise_distance(pictures: np.ndarray) -> float:
 def share_by_size(change: np.ndarray, halvings: int = 5) -> np.ndarray:
     """Return the shares of a change's energy in structures of about 2, 4, 8 … pixels, the finest first.
 
-    A band is what halving the size once more would lose; the last of the `halvings` + 1 is what remains.
+    Each halving of the size loses one band. The last of the `halvings` + 1 shares is that of the remaining picture.
 
     Args:
         change: the difference of two pictures, `(height, width, channels)` floats.
-        halvings: at most so many that a pixel is left.
+        halvings: how often the size is halved.
     """
     energies = []
     for _ in range(halvings):
@@ -236,29 +231,22 @@ def share_by_size(change: np.ndarray, halvings: int = 5) -> np.ndarray:
 
 
 def _kernels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the cubic kernel of all rows of a, float64 `(n, d)`, and of b: a with itself, b with itself, a with b."""
-
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        base = x @ y.T / x.shape[1] + 1
-        return base * base * base  # five times as fast as a power
-
-    return kernel(a, a), kernel(b, b), kernel(a, b)
+    """Return the cubic kernel of float64 rows: a with itself, b with itself, a with b."""
+    bases = (x @ y.T / x.shape[1] + 1 for x, y in ((a, a), (b, b), (a, b)))
+    return tuple(base * base * base for base in bases)  # five times as fast as a power
 
 
 def _squared_discrepancy(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray) -> float:
-    """Return the unbiased estimate of the squared MMD from the kernels of two sets."""
-
-    def mean_of_pairs(values: np.ndarray) -> float:  # a row paired with itself would bias the estimate
-        count = len(values)
-        return (values.sum() - np.trace(values)) / (count * (count - 1))
-
-    return float(mean_of_pairs(aa) + mean_of_pairs(bb) - 2 * ab.mean())
+    """Return the unbiased estimate of the squared MMD from the kernels of two sets of n rows each."""
+    pairs = len(aa) * (len(aa) - 1)  # a row paired with itself would bias the estimate
+    within = [(values.sum() - np.trace(values)) / pairs for values in (aa, bb)]
+    return float(sum(within) - 2 * ab.mean())
 
 
 def _share_inside(rows: np.ndarray, others: np.ndarray, neighbours: int) -> float:
     """Return the share of rows inside the ball around some of the others that reaches to its k-th neighbour."""
     index = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(others)
-    radii = index.kneighbors()[0][:, -1]  # without an argument a row is no neighbour of its own
+    radii = index.kneighbors()[0][:, -1]  # without an argument a row is not its own neighbour
     starts = range(0, len(rows), BLOCK)
     inside = [(euclidean_distances(rows[start : start + BLOCK], others) <= radii).any(axis=1) for start in starts]
     return float(np.concatenate(inside).mean())
@@ -281,7 +269,7 @@ def _checked_pictures(pictures: np.ndarray) -> np.ndarray:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or not pictures.size:
         raise UserError(
             f"pictures of uint8, (n, h, w, channels), are expected, not {pictures.dtype} {pictures.shape}. "
-            "Floats in [0, 1] become such by images.to_uint8."
+            "Use images.to_uint8 for floats in [0, 1]."
         )
     return pictures
 

@@ -7,7 +7,7 @@ def nats_per_symbol(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the mean negative log-likelihood of the targets, in nats.
 
     Args:
-        logits: `(positions, symbols)`, any float; need not be normalised.
+        logits: `(positions, symbols)`, any float; they need not be normalised.
         targets: `(positions,)` integer ids.
     """
     logits = np.asarray(logits, np.float64)
@@ -27,14 +27,14 @@ def perplexity(nats: float) -> float:
 
 
 def uniform_nats(symbols: int) -> float:
-    """Return the nats per symbol of a model that holds all `symbols` for equally likely: ln(symbols)."""
+    """Return the nats per symbol of a model for which all `symbols` are equally likely: ln(symbols)."""
     return float(np.log(symbols))
 
 
 def log_frequencies(ids: np.ndarray, symbols: int) -> np.ndarray:
     """Return the logarithm of each symbol's share of a text, `(symbols,)`.
 
-    One is added to each count (Laplace), so that a symbol which the text does not have gets a probability above 0.
+    One is added to each count (Laplace), so that a symbol that is not in the text has a probability above 0.
     """
     counts = np.bincount(np.ravel(ids), minlength=symbols) + 1.0
     return np.log(counts / counts.sum())

@@ -21,10 +21,10 @@ CLASSES = 100
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network expects: (…, 3) RGB in [0, 1] to its own range and channel order, and back.
+    """Converts RGB in [0, 1], shape (…, 3), to a network's own range and channel order, and back.
 
-    Both functions take NumPy arrays or TensorFlow tensors of floats and return the same kind and dtype. They
-    clip nothing: a picture that ascent has pushed out of [0, 1] comes back as it is.
+    Both functions take NumPy arrays or TensorFlow tensors of floats and return the same kind and dtype. They do not
+    clip: a picture that ascent has pushed out of [0, 1] is returned as it was.
     """
 
     name: str
@@ -46,7 +46,7 @@ def _affine(name: str, mean: Sequence[float], scale: float | Sequence[float], re
 
 
 def _like(constant, values) -> np.ndarray:
-    """Return a constant in the dtype of an array or tensor of floats; whole numbers have no range to trust."""
+    """Return a constant in the dtype of an array or tensor of floats; the range of integers is unknown."""
     dtype = np.dtype(getattr(values.dtype, "as_numpy_dtype", values.dtype))
     if np.issubdtype(dtype, np.integer):
         raise UserError(f"a picture of {dtype} is not in [0, 1]. Divide by 255 first.")
@@ -67,47 +67,32 @@ def build_feature_net(
     for_training: bool = False,
     dtype: str = "float32",
 ) -> keras.Model:
-    """Build the small net that this project trained (`tools/train_feature_net.py`).
+    """Build the small net that this project trained (`tools/train_feature_net.py`), with float32 logits on top.
 
-    It has 3x3 convolutions with ReLU in blocks, average pooling between them, a linear classifier on top. Its layers
-    are named, and its blocks filled, like the first four of VGG16, at half the width.
-
-    Args:
-        blocks: channels and number of convolutions of each block.
-        classes: the number of logits.
-        for_training: with batch normalisation (each `NAME_norm` after the convolution NAME, which then has
-            no bias) and dropout before the classifier. Folding turns the one form into the other.
-        dtype: Keras' policy for all layers but the classifier, such as "mixed_bfloat16".
-
-    Returns:
-        A model from (batch, height, width, 3), any size that the poolings leave something of, to
-        (batch, classes) float32 logits. A layer `block2_conv1` gives its activations, after the ReLU.
+    Its layers have the names and its blocks the lengths of VGG16's first four, at half the width. For training it has
+    batch normalisation (`NAME_norm` after the convolution NAME, which then has no bias) and dropout before the
+    classifier; `dtype` is Keras' policy for all layers but the classifier.
     """
     inputs = outputs = keras.Input((None, None, 3), name="picture")
     for number, (channels, convolutions) in enumerate(blocks, start=1):
         if number > 1:
             outputs = keras.layers.AveragePooling2D(2, name=f"block{number - 1}_pool", dtype=dtype)(outputs)
         for place in range(1, convolutions + 1):
-            outputs = _convolution(f"block{number}_conv{place}", channels, for_training, dtype)(outputs)
+            outputs = _convolve(outputs, f"block{number}_conv{place}", channels, for_training, dtype)
     outputs = keras.layers.GlobalAveragePooling2D(name="mean", dtype="float32")(outputs)
     if for_training:
         outputs = keras.layers.Dropout(0.2, name="dropout")(outputs)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits", dtype="float32")(outputs), name="feature_net")
 
 
-def _convolution(name: str, channels: int, for_training: bool, dtype: str):
-    """Return a function of a tensor: convolution and ReLU, with batch normalisation between them for training."""
+def _convolve(inputs, name: str, channels: int, for_training: bool, dtype: str):
+    """Return a convolution and ReLU of a tensor, for training with batch normalisation between them."""
+    common = {"padding": "same", "name": name, "dtype": dtype}
     if not for_training:
-        return keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=name, dtype=dtype)
-
-    def apply(inputs):
-        outputs = keras.layers.Conv2D(
-            channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name, dtype=dtype
-        )(inputs)
-        outputs = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm", dtype=dtype)(outputs)
-        return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(outputs)
-
-    return apply
+        return keras.layers.Conv2D(channels, 3, activation="relu", **common)(inputs)
+    outputs = keras.layers.Conv2D(channels, 3, use_bias=False, kernel_initializer="he_normal", **common)(inputs)
+    outputs = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm", dtype=dtype)(outputs)
+    return keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(outputs)
 
 
 @dataclass(frozen=True)
@@ -115,14 +100,12 @@ class Presets:
     """Layers of one net.
 
     Attributes:
-        least_size: the smallest height and width in pixels that leave every layer something.
         dream: weights of layers for DeepDream, by "first edition" and "second edition". For InceptionV3 they
             are the books' own; for the others the same weights at layers about as deep.
-        style: layers whose Gram matrices are compared; empty where the net is not offered for style transfer.
+        style: layers whose Gram matrices are compared; empty if the net is not offered for style transfer.
         content: the layer whose activations are compared, or "".
     """
 
-    least_size: int
     dream: dict[str, dict[str, float]]
     style: tuple[str, ...] = ()
     content: str = ""
@@ -133,65 +116,33 @@ class _Net:
     build: Callable[..., keras.Model]
     preprocessing: Preprocessing
     presets: Presets
-    prefix: str = "block"  # of the layers whose names are the same in every session
 
 
-def _dream(first: Sequence[str], second: Sequence[str]) -> dict[str, dict[str, float]]:
+def _dream(first: str, second: str) -> dict[str, dict[str, float]]:
     """Return both books' weights for DeepDream, on four layers each, the shallowest first."""
     return {
-        "first edition": dict(zip(first, (0.2, 3.0, 2.0, 1.5), strict=True)),
-        "second edition": dict(zip(second, (1.0, 1.5, 2.0, 2.5), strict=True)),
+        "first edition": dict(zip(first.split(), (0.2, 3.0, 2.0, 1.5), strict=True)),
+        "second edition": dict(zip(second.split(), (1.0, 1.5, 2.0, 2.5), strict=True)),
     }
 
 
-_BOOK_STYLE = tuple(f"block{number}_conv1" for number in range(1, 6))
+_INCEPTION_DREAM = _dream("mixed2 mixed3 mixed4 mixed5", "mixed4 mixed5 mixed6 mixed7")
+_VGG19_DREAM = _dream(
+    "block4_conv3 block4_conv4 block5_conv1 block5_conv2", "block5_conv1 block5_conv2 block5_conv3 block5_conv4"
+)
+_VGG16_DREAM = _dream(
+    "block4_conv2 block4_conv3 block5_conv1 block5_conv2", "block4_conv3 block5_conv1 block5_conv2 block5_conv3"
+)
+_EMBEDDED_DREAM = _dream(
+    "block3_conv2 block3_conv3 block4_conv1 block4_conv2", "block3_conv3 block4_conv1 block4_conv2 block4_conv3"
+)
+_STYLE = tuple(f"block{number}_conv1" for number in range(1, 6))
+_EMBEDDED_STYLE = (*_STYLE[:4], "block4_conv3")  # it has four blocks: its last convolution replaces block5_conv1
 _NETS = {
-    "inception_v3": _Net(
-        keras.applications.InceptionV3,
-        INCEPTION,
-        Presets(75, _dream(("mixed2", "mixed3", "mixed4", "mixed5"), ("mixed4", "mixed5", "mixed6", "mixed7"))),
-        prefix="mixed",
-    ),
-    "vgg19": _Net(
-        keras.applications.VGG19,
-        VGG,
-        Presets(
-            32,
-            _dream(
-                ("block4_conv3", "block4_conv4", "block5_conv1", "block5_conv2"),
-                ("block5_conv1", "block5_conv2", "block5_conv3", "block5_conv4"),
-            ),
-            _BOOK_STYLE,
-            "block5_conv2",
-        ),
-    ),
-    "vgg16": _Net(
-        keras.applications.VGG16,
-        VGG,
-        Presets(
-            32,
-            _dream(
-                ("block4_conv2", "block4_conv3", "block5_conv1", "block5_conv2"),
-                ("block4_conv3", "block5_conv1", "block5_conv2", "block5_conv3"),
-            ),
-            _BOOK_STYLE,
-            "block5_conv2",
-        ),
-    ),
-    EMBEDDED: _Net(
-        build_feature_net,
-        CENTRED,
-        # Four blocks, so the last convolution stands in for the fifth block's first.
-        Presets(
-            8,
-            _dream(
-                ("block3_conv2", "block3_conv3", "block4_conv1", "block4_conv2"),
-                ("block3_conv3", "block4_conv1", "block4_conv2", "block4_conv3"),
-            ),
-            (*_BOOK_STYLE[:4], "block4_conv3"),
-            "block4_conv2",
-        ),
-    ),
+    "inception_v3": _Net(keras.applications.InceptionV3, INCEPTION, Presets(_INCEPTION_DREAM)),
+    "vgg19": _Net(keras.applications.VGG19, VGG, Presets(_VGG19_DREAM, _STYLE, "block5_conv2")),
+    "vgg16": _Net(keras.applications.VGG16, VGG, Presets(_VGG16_DREAM, _STYLE, "block5_conv2")),
+    EMBEDDED: _Net(build_feature_net, CENTRED, Presets(_EMBEDDED_DREAM, _EMBEDDED_STYLE, "block4_conv2")),
 }
 NAMES = tuple(_NETS)
 
@@ -201,9 +152,9 @@ class Backbone:
     """A pretrained net, frozen, without its classifier.
 
     Attributes:
-        name: one of `NAMES`; where another net stands in for the one asked for, the name of that other.
-        model: from (batch, height, width, 3), preprocessed, any size from `presets.least_size` on.
-        preprocessing: its own pair of `preprocess` (RGB to what the net sees) and `deprocess` (back).
+        name: one of `NAMES`; of a stand-in its own name.
+        model: from (batch, height, width, 3), preprocessed, of any size that is not too small.
+        preprocessing: its own pair of `preprocess` (RGB to the net's range) and `deprocess` (back).
         presets: the layers that the notebooks use.
         source: the line that was printed.
         is_embedded: whether it is the small net that this project trained.
@@ -218,19 +169,15 @@ class Backbone:
 
     def layers(self) -> list[str]:
         """Return the names of the layers that can be asked for, the shallowest first."""
-        return [layer.name for layer in self.model.layers if layer.name.startswith(_NETS[self.name].prefix)]
+        return [layer.name for layer in self.model.layers if layer.name.startswith(("block", "mixed"))]
 
     def channels(self, layer: str) -> int:
-        """Return how many channels a layer has.
-
-        Raises:
-            UserError: there is no such layer.
-        """
+        """Return how many channels a layer has; a UserError if there is no such layer."""
         self.check_layers([layer])
         return self.model.get_layer(layer).output.shape[-1]
 
     def check_layers(self, names: Sequence[str]) -> None:
-        """Raise a UserError that lists the near names unless all of `names` are layers, and there is one at least."""
+        """Raise a UserError with near names unless all of `names` are layers; also if there are no names."""
         known = self.layers()
         if not names:
             raise UserError(f"no layer is named. Name one or more of {self.name}'s: {', '.join(known)}.")
@@ -239,20 +186,12 @@ class Backbone:
                 near = difflib.get_close_matches(str(name), known, n=4, cutoff=0.5) or known
                 raise UserError(f"{self.name} has no layer {name!r}. Use one such as {', '.join(near)}.")
 
-    def check_size(self, height: int, width: int) -> None:
-        """Raise a UserError if a picture of `height` times `width` pixels is too small for this net."""
-        if min(height, width) < self.presets.least_size:
-            raise UserError(
-                f"{height} x {width} pixels are too few for {self.name}. Give a picture of at least "
-                f"{self.presets.least_size} pixels each way, or enlarge it."
-            )
-
 
 def features(backbone: Backbone, layers: Sequence[str]) -> keras.Model:
     """Return a model that gives the activations of some layers and computes nothing beyond the deepest of them.
 
     Args:
-        backbone: where they are taken from; the weights are shared, not copied.
+        backbone: the net; its weights are shared, not copied.
         layers: names of `backbone.layers()`.
 
     Returns:
@@ -270,23 +209,23 @@ def features(backbone: Backbone, layers: Sequence[str]) -> keras.Model:
 
 
 def load_network(*names: str) -> Backbone:
-    """Load a pretrained net and print one line that says which, and where its weights come from.
+    """Load a pretrained net and print its name and the source of its weights.
 
-    The order is: a local file (`NAME_notop.weights.h5`, or the official file, also in Keras' own cache), the
-    official download, and, unless `NB_DATA=real`, the small net that this project trained and ships.
+    The sources, in this order: a local file (`NAME_notop.weights.h5`, or the official file, also in Keras' own cache);
+    the official download; and, unless `NB_DATA=real`, the small net that this project trained and ships.
 
     Args:
-        names: one or more of `NAMES`: "inception_v3", "vgg19", "vgg16" and "feature_net". Of several, best first, the
-            first whose weights can be had is loaded, otherwise as if only the best had been asked for.
+        names: one or more of "inception_v3", "vgg19", "vgg16" and "feature_net", the best first. The first one whose
+            weights are available is loaded. If none is, a stand-in for the best is loaded.
 
     Raises:
-        UserError: there is no such net; its file is damaged or another net's; or `NB_DATA=real` and it
-            cannot be had.
+        UserError: there is no such net; its file is damaged or another net's; or `NB_DATA=real` and it is not
+            available.
     """
     for name in names:
         if name not in _NETS:
             raise UserError(f"there is no net {name!r}. Known: {', '.join(NAMES)}.")
-    name = names[0] if len(names) == 1 else next(filter(_can_be_had, names), names[0])
+    name = names[0] if len(names) == 1 else next(filter(_is_available, names), names[0])
     if name == EMBEDDED:
         return _embedded("feature_net: trained by this project on 64 x 64 pixels of 100 classes of ImageNet.")
     lookup = sources.find(name)
@@ -297,16 +236,17 @@ def load_network(*names: str) -> Backbone:
         )
     net = _NETS[name]
     model = _with_weights(net.build, lookup.paths[0])
-    return _report(Backbone(name, model, net.preprocessing, net.presets, f"{name}: {lookup.note}.", False))
+    print(line := f"{name}: {lookup.note}.")
+    return Backbone(name, model, net.preprocessing, net.presets, line, False)
 
 
 def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
-    """Build a net without its classifier and read its weights; what Keras and HDF5 raise becomes a UserError."""
+    """Build a net without its classifier and read its weights; errors of Keras and HDF5 become a UserError."""
     model = build(include_top=False, weights=None)
     try:
         with warnings.catch_warnings():  # Keras warns of containers of its own before it raises
             warnings.simplefilter("ignore")
-            _check_size(path, model)
+            _check_bytes(path, model)
             model.load_weights(path)
     except Exception as error:  # HDF5 and Keras raise a dozen kinds for files that are cut off, altered or another's
         raise UserError(
@@ -317,7 +257,7 @@ def _with_weights(build: Callable[..., keras.Model], path: Path) -> keras.Model:
     return model
 
 
-def _check_size(path: Path, model: keras.Model) -> None:
+def _check_bytes(path: Path, model: keras.Model) -> None:
     """Raise a ValueError if an HDF5 file declares far more numbers than the model has. float64 fits."""
     most = 2 * sum(4 * weight.shape.num_elements() for weight in model.weights) + (1 << 20)  # bytes
     arrays = []
@@ -328,20 +268,17 @@ def _check_size(path: Path, model: keras.Model) -> None:
 
 
 def _embedded(line: str) -> Backbone:
+    """Print the line and return the shipped net up to its last convolution."""
     whole = build_feature_net()
     stored_weights.load_weights(EMBEDDED).put_into(whole)
     net = _NETS[EMBEDDED]
-    model = keras.Model(whole.input, whole.layers[-3].output, name=EMBEDDED)  # up to the last convolution
+    model = keras.Model(whole.input, whole.layers[-3].output, name=EMBEDDED)
     model.trainable = False
-    return _report(Backbone(EMBEDDED, model, net.preprocessing, net.presets, line, True))
+    print(line)
+    return Backbone(EMBEDDED, model, net.preprocessing, net.presets, line, True)
 
 
-def _report(backbone: Backbone) -> Backbone:
-    print(backbone.source)
-    return backbone
-
-
-def _can_be_had(name: str) -> bool:
+def _is_available(name: str) -> bool:
     try:
         return name == EMBEDDED or bool(sources.find(name).paths)
     except UserError:  # with NB_DATA=real

@@ -1,4 +1,4 @@
-"""Weights that this project trained and ships in `data/pretrained/`, each with a card that says how they came about."""
+"""Weights that this project trained and ships in `data/pretrained/`, each with a card about their training."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from helpers.data.archives import npz_arrays
 from helpers.session import CHECKOUT, UserError
 
 FOLDER = CHECKOUT / "data" / "pretrained"
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of JSON that is not as it should be
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of damaged JSON
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Shipped weights: `arrays` in the order of the model's weights (float32), the vocabulary, and the card's facts."""
+    """Shipped weights: `arrays` (float32) in the order of the model's weights, the vocabulary, and the card's facts."""
 
     name: str
     arrays: list[np.ndarray]
@@ -43,10 +43,10 @@ class Pretrained:
 def load_weights(name: str, folder: Path = FOLDER) -> Pretrained:
     """Load shipped weights by name, such as "nietzsche_lstm".
 
-    They are stored as float16, in an .npz without pickled objects, beside a .json card that holds its SHA-256.
+    They are stored as float16, in an .npz without pickled objects, beside a .json card with its SHA-256.
 
     Raises:
-        UserError: there are no such weights, or the file is not the one that the card describes.
+        UserError: there are no such weights; or a file is damaged, or is not the one that the card describes.
     """
     card_path, path = folder / f"{name}.json", folder / f"{name}.npz"
     if not card_path.exists() or not path.exists():
@@ -54,28 +54,20 @@ def load_weights(name: str, folder: Path = FOLDER) -> Pretrained:
         raise UserError(f"there are no shipped weights {name!r}; there are: {known}. Check the name and the checkout.")
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
-        digest, facts = card["sha256"], {str(fact): str(value) for fact, value in card["facts"].items()}
+        facts = {str(fact): str(value) for fact, value in card["facts"].items()}
+        if digest_of(path) != card["sha256"]:
+            raise ValueError("the SHA-256 of the weights is not the card's")
+        arrays = npz_arrays(path)
+        symbols = [str(symbol) for symbol in json.loads(arrays.pop("symbols").tobytes())]
+        weights = [arrays[key].astype(np.float32) for key in sorted(arrays)]
     except _DAMAGE as error:
-        raise UserError(f"{card_path.name} is damaged ({error}). Check it out again (git checkout).") from error
-    if digest_of(path) != digest:
-        raise UserError(f"{path.name} is damaged: its SHA-256 is not the card's. Check it out again (git checkout).")
-    found = npz_arrays(path)
-    try:
-        symbols = list(map(str, json.loads(found.pop("symbols").tobytes().decode("utf-8"))))
-    except _DAMAGE as error:
-        raise UserError(f"{path.name} has no list of symbols ({error}). Check it out again (git checkout).") from error
-    if not all(array.dtype.kind == "f" for array in found.values()):
-        raise UserError(f"{path.name} has weights that are no fractions. Check it out again (git checkout).")
-    return Pretrained(name, [found[key].astype(np.float32) for key in sorted(found)], symbols, facts)
+        raise UserError(f"{card_path} or {path.name} is damaged ({error}). Check out both again.") from error
+    return Pretrained(name, weights, symbols, facts)
 
 
 def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str, str], folder: Path = FOLDER) -> None:
-    """Write a model's weights as float16 with their vocabulary, and the card beside them.
-
-    Raises:
-        UserError: a weight is not finite, or too large for float16, whose largest number is 65,504.
-    """
-    with np.errstate(over="ignore"):  # found out below
+    """Write a model's weights as float16 with their vocabulary and a card; a UserError if one is too large for that."""
+    with np.errstate(over="ignore"):  # checked below
         arrays = [array.astype(np.float16) for array in values_of(model.weights)]
     if not all(np.isfinite(array).all() for array in arrays):
         raise UserError(f"a weight of {name} is not a number, or too large for float16. Nothing was written.")
@@ -95,18 +87,25 @@ def values_of(variables: Sequence) -> list[np.ndarray]:
 def assign(variables: Sequence, arrays: Sequence[np.ndarray], source: Path | str) -> None:
     """Assign arrays to variables one by one.
 
+    Args:
+        variables: the weights of a built model.
+        arrays: as many, with the same shapes.
+        source: where they are from, for the message.
+
     Raises:
-        UserError: their number or a shape differs; it names the first weight that does, and nothing was assigned.
+        UserError: their number or a shape differs; it names the first such weight, and nothing was assigned.
     """
-    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
-    if expected != found:
-        pairs = zip(variables, found, strict=False)
-        odd = next(((variable, shape) for variable, shape in pairs if tuple(variable.shape) != shape), None)
-        detail = f"{len(found)} arrays for {len(expected)} weights"
-        if odd:
-            detail = f"{getattr(odd[0], 'path', 'a weight')} is {tuple(odd[0].shape)} here and {odd[1]} there"
+    pairs = zip(variables, arrays, strict=False)
+    differences = [
+        f"{variable.path} is {tuple(variable.shape)} here and {array.shape} there"
+        for variable, array in pairs
+        if tuple(variable.shape) != array.shape
+    ]
+    if len(arrays) != len(variables):
+        differences.append(f"{len(arrays)} arrays for {len(variables)} weights")
+    if differences:
         raise UserError(
-            f"{source} belongs to a model of another shape ({detail}). Use the model that it was saved from, "
+            f"{source} belongs to a model of another shape ({differences[0]}). Use the model that it was saved from, "
             "or reset this training."
         )
     for variable, array in zip(variables, arrays, strict=True):

@@ -9,8 +9,8 @@ from helpers.session import UserError
 class PictureBatches:
     """Gives each epoch's batches of pictures: `batches(epoch)`.
 
-    The pictures stay in memory as bytes, once; a batch is turned into floats when it is due. The same pictures and the
-    same seed give the same batches.
+    The pictures are in memory once, as bytes; a batch becomes floats when it is used. The same pictures and the same
+    seed give the same batches.
     """
 
     def __init__(self, pictures: np.ndarray, batch_size: int, seed: int, flip: bool = False) -> None:
@@ -18,9 +18,9 @@ class PictureBatches:
 
         Args:
             pictures: uint8 `(n, height, width, channels)`, values 0–255.
-            batch_size: pictures in a batch; those left over at the end of an epoch wait for the next one.
-            seed: another one is another order.
-            flip: whether each picture is mirrored, left to right, every other time on average.
+            batch_size: pictures in a batch; an epoch leaves out those that do not fill a batch.
+            seed: of the order and of the mirroring.
+            flip: whether to mirror each picture, left to right, every other time on average.
 
         Raises:
             UserError: the pictures have another shape or type, or are too few for a batch.
@@ -69,8 +69,8 @@ def window_batches(ids: np.ndarray, length: int, batch_size: int, seed: int, epo
     """Cut a text into windows and return shuffled batches of (inputs, targets), each `(batch_size, length)` int32.
 
     A target is the symbol that follows its input, so the targets are the inputs moved by one place.
-    The windows stand side by side; where the first begins, and their order, depend on `seed` and
-    `epoch` alone, so an epoch can be repeated exactly. Every epoch has the same number of batches.
+    The windows lie side by side. Their order and the place of the first depend on `seed` and `epoch` alone, so an epoch
+    can be repeated exactly. Every epoch has the same number of batches.
 
     Raises:
         UserError: the text is too short for one batch of windows.
@@ -78,7 +78,7 @@ def window_batches(ids: np.ndarray, length: int, batch_size: int, seed: int, epo
     generator = np.random.default_rng((seed, epoch))
     starts = np.arange(generator.integers(length), len(ids) - length, length)
     generator.shuffle(starts)
-    batches = (len(ids) // length - 1) // batch_size  # what is left when the first window begins latest
+    batches = (len(ids) // length - 1) // batch_size  # for the last possible place of the first window
     if batches < 1:
         raise UserError(
             f"the text has {len(ids):,} symbols, too few for a batch of {batch_size} windows of {length}. "

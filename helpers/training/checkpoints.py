@@ -5,7 +5,6 @@ import hashlib
 import inspect
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,198 +15,178 @@ import tensorflow as tf
 from helpers.session import UserError
 
 KEPT = 2  # the newest and, should its file be damaged, the one before
-_NUMBERED = {"name", "module", "registered_name", "build_config", "shared_object_id"}  # of a configuration
-_LIBRARIES = {"builtins", "functools", "keras", "numpy", "tensorflow"}
+_LIBRARIES = {"builtins", "keras", "numpy", "tensorflow"}
 _PLAIN = bool | int | float | str | None
+_DIGEST = "settings of the file"
 
 
 class Checkpoints:
-    """Numbered checkpoints in a folder, each one file, `checkpoint-000012.npz`.
-
-    A checkpoint is written under another name and then renamed, so one that can be found is whole.
-    """
+    """Numbered checkpoints in a folder, each one file, `checkpoint-000012.npz`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self._damaged: set[Path] = set()  # found out by `load`
 
     def save(self, number: int, arrays: Sequence[np.ndarray], state: dict) -> None:
-        """Write checkpoint `number`: arrays, and `state` made of what JSON can hold. Keep it and the one before.
+        """Write arrays and a `state` that JSON can hold. Keep the one before, delete all others.
 
         Raises:
-            OSError: the disk is full, or the folder cannot be written to. Older checkpoints stay as they are.
+            OSError: the disk is full, or the folder cannot be written. Older checkpoints stay as they are.
         """
         target = self.folder / f"checkpoint-{number:06d}.npz"
-        partial, text = self.folder / "partial.npz", np.frombuffer(json.dumps(state).encode(), np.uint8)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, state=text, **{f"{place:05d}": array for place, array in enumerate(arrays)})
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-        self._damaged.discard(target)
-        whole = [path for path in self._found() if path not in self._damaged]
-        for old in {*whole[:-KEPT], *self._damaged}:  # damaged ones may have the highest numbers
-            old.unlink(missing_ok=True)
+        named = {f"{place:05d}": array for place, array in enumerate(arrays)}
+        _write(target, {"state": np.frombuffer(json.dumps(state).encode(), np.uint8), **named})
+        older = [path for path in self._paths() if path <= target]
+        for path in set(self._paths()) - set(older[-KEPT:]):  # one with a higher number is damaged
+            path.unlink(missing_ok=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
         """Return arrays and state of the newest checkpoint that is whole, or None."""
-        for path in reversed(self._found()):
+        for path in reversed(self._paths()):
             try:
-                with zipfile.ZipFile(path) as file:
-                    if odd := file.testzip():
-                        raise ValueError(f"the checksum of {odd} is another")
-                with np.load(path, allow_pickle=False) as stored:
-                    arrays = {name: stored[name] for name in sorted(stored.files)}
-                state = json.loads(arrays.pop("state").tobytes())
-                return list(arrays.values()), dict(state)
+                arrays = _read(path)
+                state = dict(json.loads(arrays.pop("state").tobytes()))
+                return [arrays[name] for name in sorted(arrays)], state
             except Exception as error:  # zipfile, NumPy and JSON raise a dozen kinds for damaged files
                 print(f"{path.name} is damaged ({error}); trying the one before.")
-                self._damaged.add(path)
         return None
 
     def delete(self) -> None:
-        """Delete all checkpoints of this training.
-
-        Raises:
-            UserError: they are in a folder that may not be changed.
-        """
+        """Delete all checkpoints of this training; a UserError if the folder may not be changed."""
         try:
-            for path in self._found():
+            for path in self._paths():
                 path.unlink()
         except OSError as error:
             raise UserError(
                 f"{path} cannot be deleted ({error.strerror}), so the training would go on from it. Delete it by hand."
             ) from error
 
-    def _found(self) -> list[Path]:
+    def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoint-*.npz"))
 
 
-def kept(folder: Path, name: str, settings: object, make: Callable):
-    """Return what `make()` returns, or what an earlier call with the same settings has kept of it, and say so.
+def kept(folder: Path, name: str, settings: object, make: Callable) -> np.ndarray | dict[str, np.ndarray]:
+    """Return what `make()` returns, or the result of an earlier call with the same settings, and print that.
 
     Args:
         folder: where the file `name`.npz is; it is made if need be.
-        name: of the file, without ending; other settings under that name take its place.
-        settings: what makes the result what it is: numbers, texts, arrays, functions (by their source), and
-            dictionaries and lists of them.
+        name: the file's name, without ending. A result with other settings takes its place.
+        settings: everything that the result depends on, as `settings_digest` takes it.
         make: called without arguments; returns an array, or a dictionary name → array. One in which `is_complete` is
             False (an interrupted painting) is returned and not kept.
 
     Returns:
-        The array or the dictionary of arrays. Where nothing can be written, a line says so.
+        The array or the dictionary of arrays. If it cannot be written, a line says so.
     """
     path, digest = Path(folder) / f"{name}.npz", settings_digest(settings)
-    if (found := _load_kept(path, digest)) is not None:
-        print(f"The finished {name} was taken from {path}. To make it anew, delete that file and run this cell again.")
-        return found
-    made = make()
-    made = {key: np.asarray(value) for key, value in made.items()} if isinstance(made, dict) else np.asarray(made)
-    if not isinstance(made, dict) or made.get("is_complete", True):
+    try:
+        arrays = _read(path)
+        if str(arrays.pop(_DIGEST)) == digest:
+            print(f"The finished {name} was taken from {path}. To make it anew, delete that file and run this cell.")
+            return arrays.get("", arrays)
+    except Exception:  # the file is missing, or damaged in any way
+        pass
+    result = make()
+    arrays = {key: np.asarray(value) for key, value in (result if isinstance(result, dict) else {"": result}).items()}
+    if arrays.get("is_complete", True):
         try:
-            _write_kept(path, {"settings of the file": digest, **(made if isinstance(made, dict) else {"": made})})
+            _write(path, {_DIGEST: np.array(digest), **arrays})
         except OSError as error:
             print(f"{path} cannot be written ({error}), so {name} is not kept. Set NB_OUTPUT_DIR elsewhere.")
-    return made
-
-
-def _load_kept(path: Path, digest: str) -> np.ndarray | dict[str, np.ndarray] | None:
-    """Return what a file has, or None if it is not there, damaged, or made with other settings."""
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception:  # it is not there, or damaged in whatever way
-        return None
-    if str(arrays.pop("settings of the file", "")) != digest:
-        return None
     return arrays.get("", arrays)
 
 
-def _write_kept(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays to a file that gets its name once it is whole."""
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays under another name and then rename the file, so that a file with this name is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name("partial.npz")
     try:
         with partial.open("wb") as file:
             np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Return all arrays of a file; zipfile compares their checksums."""
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
 def settings_digest(*parts: object) -> str:
-    """Return 12 hexadecimal digits that are the same in every kernel where `parts` are made alike, and else others.
+    """Return 12 hexadecimal digits that depend on how `parts` are made, and are the same in every kernel.
 
-    Numbers, texts and arrays count by their values. A network counts by the shapes of its weights, by each layer's
-    configuration, and, if its class is not from Keras, by the plain arguments it was made with and the source of its
-    methods. Optimisers and losses count by their configuration, functions by their source. What such a function
-    calls does not count, nor do the values of the weights.
+    Numbers, texts and arrays count by their values. A network counts by its layers: their classes, their weights'
+    shapes and their settings. Optimisers and losses count by their settings, functions and the methods of a notebook's
+    classes by their source. Neither the values of weights count, nor the functions that a function calls.
     """
-    return hashlib.sha256(json.dumps([_told(part) for part in parts], sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_describe(parts), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _told(part: object) -> object:
-    """Return what tells a part from others, in JSON's types."""
-    part = getattr(part, "python_function", part)  # what tf.function was given
+def _describe(part: object) -> object:
+    """Return what a part is made of, in JSON's types."""
+    part = getattr(part, "python_function", part)  # of a tf.function
     if isinstance(part, _PLAIN):
         return part
     if isinstance(part, Mapping):
-        return {str(name): _told(value) for name, value in part.items()}
+        return {str(name): _describe(value) for name, value in part.items()}
     if isinstance(part, list | tuple):
-        return [_told(value) for value in part]
+        return [_describe(value) for value in part]
     if isinstance(part, np.ndarray | np.generic | tf.Tensor):
         array = np.asarray(part)
-        return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
-    if isinstance(part, keras.layers.Layer):
-        return [_told_of_layer(layer) for layer in part._flatten_layers()]
+        return [str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
     if isinstance(part, functools.partial):
-        return [_told(part.func), _told(part.args), _told(part.keywords)]
+        return _describe([part.func, part.args, part.keywords])
     if inspect.isroutine(part):
         return _source(part)
-    if hasattr(part, "get_config") and not isinstance(part, type):  # an optimiser, a loss
-        return [_told_of_class(type(part)), _told(_unnumbered(part.get_config()))]
-    plain = {name: value for name, value in getattr(part, "__dict__", {}).items() if isinstance(value, _PLAIN)}
-    return [_told_of_class(type(part)), {} if isinstance(part, type) else plain]
+    if isinstance(part, type):
+        return _methods(part)
+    if isinstance(part, keras.layers.Layer):
+        return [_describe_layer(layer) for layer in part._flatten_layers()]
+    config = part.get_config() if hasattr(part, "get_config") else _plain_values(getattr(part, "__dict__", {}))
+    return [_methods(type(part)), _describe(_without_names(config))]  # of an optimiser, a loss
 
 
-def _told_of_layer(layer: keras.layers.Layer) -> list:
-    """Return class, shapes of weights, and the settings: of Keras' layers the configuration, else the arguments."""
-    is_ours = type(layer).__module__.partition(".")[0] not in _LIBRARIES
-    names = inspect.signature(type(layer).__init__).parameters if is_ours else {}
-    config = {} if is_ours or isinstance(layer, keras.Model) else _unnumbered(layer.get_config())
-    held = {name: getattr(layer, name, None) for name in {**names, **config}}
-    own = {name: value for name, value in held.items() if inspect.isroutine(value) or name in names}
-    own = {name: value for name, value in own.items() if not isinstance(value, keras.layers.Layer) and name != "name"}
-    weights = [list(weight.shape) for weight in layer.weights]
-    return [_told_of_class(type(layer)), weights, _told({**config, **own})]
+def _describe_layer(layer: keras.layers.Layer) -> list:
+    """Return class, shapes of weights and settings: Keras' configuration, or the arguments of a notebook's class."""
+    if not _is_of_library(type(layer)):
+        arguments = {name: getattr(layer, name, None) for name in inspect.signature(type(layer).__init__).parameters}
+        config = {name: value for name, value in arguments.items() if not isinstance(value, keras.layers.Layer)}
+    else:
+        config = {} if isinstance(layer, keras.Model) else layer.get_config()
+    return [_methods(type(layer)), [tuple(weight.shape) for weight in layer.weights], _describe(_without_names(config))]
 
 
-def _told_of_class(kind: type) -> list:
-    """Return the name of a class, and the source of the methods of those of its bases that are no library's."""
-    ours = [base for base in kind.__mro__ if base.__module__.partition(".")[0] not in _LIBRARIES]
-    methods = [member for base in ours for member in vars(base).values() if inspect.isfunction(member)]
-    return [kind.__name__, [_source(method) for method in methods]]
+def _methods(kind: type) -> list:
+    """Return a class's name, and the source of the methods that a notebook gave it."""
+    own = [base for base in kind.__mro__ if not _is_of_library(base)]
+    functions = [member for base in own for member in vars(base).values() if inspect.isfunction(member)]
+    return [kind.__name__, *map(_source, functions)]
 
 
-def _source(function: object) -> list:
-    """Return the source of a function and the plain values that it encloses; of a library's function the name."""
+def _source(function: Callable) -> list:
+    """Return a function's name, and of one from no library the source and the plain values that it encloses."""
     name = f"{function.__module__}.{function.__qualname__}"
-    if (function.__module__ or "builtins").partition(".")[0] in _LIBRARIES:
+    if _is_of_library(function):
         return [name]
     try:
-        enclosed = inspect.getclosurevars(function).nonlocals
-        plain = {name: value for name, value in enclosed.items() if isinstance(value, _PLAIN)}
-        return [inspect.getsource(function), plain]
+        return [inspect.getsource(function), _plain_values(inspect.getclosurevars(function).nonlocals)]
     except (OSError, TypeError, ValueError):  # it was not written in a file or a cell
         return [name]
 
 
-def _unnumbered(config: object) -> object:
-    """Return a configuration without names, which Keras numbers."""
-    if isinstance(config, dict):
-        return {name: _unnumbered(value) for name, value in config.items() if name not in _NUMBERED}
-    return [_unnumbered(value) for value in config] if isinstance(config, list | tuple) else config
+def _is_of_library(thing: type | Callable) -> bool:
+    return (thing.__module__ or "builtins").partition(".")[0] in _LIBRARIES
+
+
+def _plain_values(named: Mapping) -> dict:
+    return {name: value for name, value in named.items() if isinstance(value, _PLAIN)}
+
+
+def _without_names(config: object) -> object:
+    """Return a configuration without names, because Keras numbers those."""
+    if isinstance(config, Mapping):
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    return [_without_names(value) for value in config] if isinstance(config, list | tuple) else config

@@ -13,22 +13,22 @@ STAGES = 24  # that are kept, about
 
 
 class _NotFinite(Exception):
-    """The loss is no number any more."""
+    """A loss or the picture is no longer finite."""
 
 
 class Descent:
     """Keeps the best picture of an optimisation, its losses by seconds, and some pictures on the way.
 
     Used as a context around the optimiser, which calls `note` at each evaluation of the loss. An interrupt of the
-    kernel, or a loss that is NaN or infinite, ends the context and no more: one printed line says so, and `picture`
-    is the best so far.
+    kernel, or a loss that is NaN or infinite, ends the context only: a line is printed, and `picture` is the
+    best so far.
 
     Attributes:
-        picture: float32 `(height, width, 3)`: of the evaluations at the last size, the one with the least loss.
-        best: that loss; infinite before the first evaluation.
+        picture: float32 `(height, width, 3)`, the one with the least loss of those with the last size.
+        best: its loss; infinite before the first evaluation.
         history: a record for each evaluation: `seconds`, `total` and the other losses, as numbers.
-        stages: evaluation → picture in [0, 1], rounded to 256 values, some two dozen from first to last.
-        is_complete: False once something has ended it early.
+        stages: evaluation → picture in [0, 1], rounded to 256 values; about two dozen from first to last.
+        is_complete: False if it ended early.
         message: why the optimiser stopped, in its own words; the loop around it sets it.
     """
 
@@ -42,9 +42,9 @@ class Descent:
         """Prepare to follow about `evaluations` evaluations that begin at `start` `(height, width, 3)`.
 
         Args:
-            start: the picture that is kept if there comes no better one.
-            evaluations: how many are expected, for the progress line.
-            name: what the progress line calls it.
+            start: the picture that is kept if no better one follows.
+            evaluations: their expected number, for the progress line.
+            name: its name in the progress line.
             report: called as `report(text, fraction, picture=)` instead of showing a progress line.
         """
         self.picture, self.best = np.asarray(start, np.float32), math.inf
@@ -80,16 +80,18 @@ class Descent:
             if self._line:
                 self._line.note = f"{self.name}: loss {self.history[0]['total']:.4g} → {self.best:.4g}"
                 self._line.show()
-        if kind is None or not issubclass(kind, _NotFinite | KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt):
+            reason = "Interrupted."
+        elif isinstance(error, _NotFinite):
+            reason = "The loss or the picture is no longer a finite number: take smaller weights or smaller steps."
+        else:
             return False
         self.is_complete = False
-        reason = "The loss or the picture is no longer a finite number: take smaller weights or smaller steps."
-        reason = "Interrupted." if issubclass(kind, KeyboardInterrupt) else reason
         print(f"{reason} The best picture so far is kept ({len(self.history)} evaluations).")
         return True
 
     def record(self) -> dict[str, np.ndarray]:
-        """Return all of it as arrays by name, to be kept.
+        """Return everything as arrays by name, for `kept`.
 
         `picture`, `message`, `is_complete`; `seconds`, `total` and the other losses, each `(evaluations,)`; `stages`,
         uint8 `(count, height, width, 3)`, all as large as the picture; and `stage_numbers`, their evaluations.

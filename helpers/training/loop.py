@@ -21,24 +21,24 @@ class Training:
     """Trains a compiled Keras model epoch by epoch and keeps all that is needed to go on after a stop.
 
     A checkpoint after each epoch holds the weights, every optimiser's slots and step, the state of every random
-    generator in the model, the history, the snapshots, and the best weights so far. The order of the data is no part
-    of it, because `batches(epoch)` depends on nothing but the epoch. On a CPU, a training that was killed and resumed
+    generator in the model, the history, the snapshots, and the best weights so far. The order of the data is not in
+    it, because `batches(epoch)` depends on the epoch alone. On a CPU, a training that was killed and resumed
     therefore ends with the same numbers as one that was not.
     """
 
     def __init__(self, model: keras.Model, folder: Path, settings: dict, monitor: str | None = "validation") -> None:
         """Prepare to train `model` with checkpoints below `folder`.
 
-        Another training has another folder there. What tells one from another are the settings, the model's layers,
-        its optimisers and its loss (`settings_digest`), and the first batch of the data.
+        Each training has a folder of its own there. It depends on the settings, the model's layers, its optimisers
+        and its loss (`settings_digest`), and on the first batch of the data.
 
         Args:
-            model: compiled and built. It is trained by its own optimiser; or, where it has none, by those among its
-                attributes: `x_optimizer` trains the network `x`.
+            model: compiled and built. It is trained by its own optimiser. If it has none, its attribute `x_optimizer`
+                trains the network `x`.
             folder: where checkpoints go.
-            settings: what else makes this training what it is, such as budgets and seed.
-            monitor: the figure, smaller is better, by which the best weights are chosen. None where no figure
-                says which are best, as for a GAN: then those after the last whole epoch are kept.
+            settings: what else the training depends on: budgets, the seed.
+            monitor: the held-out figure (smaller is better) that chooses the best weights. With None (a GAN has no
+                such figure) the weights after the last whole epoch are kept.
 
         Raises:
             UserError: the model has no weights yet, or no optimiser.
@@ -47,7 +47,7 @@ class Training:
             raise UserError("the model has no weights yet. Call it once on a batch, then make the Training.")
         self.model, self.monitor, self.folder = model, monitor, Path(folder)
         optimizers = _optimizers_of(model)
-        with model.distribute_strategy.scope():  # an optimiser's slots lie where the weights do
+        with model.distribute_strategy.scope():  # an optimiser's slots are on the weights' devices
             for optimizer, network in optimizers:
                 if not optimizer.built:
                     optimizer.build(network.trainable_variables)
@@ -55,17 +55,18 @@ class Training:
         self._key = settings_digest(settings, monitor, model, parts, getattr(model, "loss", None))
         self._weights, self._variables = _state_of(model)
         self._start = values_of(self._variables)
+        self._which_weights = "the best weights so far" if monitor else "the weights after the last whole epoch"
+        self._began_trained, self._is_reset = getattr(model, "_is_trained", False), False
         self.checkpoints = Checkpoints(self.folder / self._key)
         self._forget()
-        self._is_reset, self._began_trained = False, getattr(model, "_is_trained", False)
 
     def reset(self) -> None:
-        """Forget all training: the weights are as they were before the first epoch, the checkpoints are deleted."""
+        """Go back to the weights before the first epoch and delete the checkpoints."""
         self._check()
         assign(self._variables, self._start, "the start")
         self._forget()
         self.checkpoints.delete()
-        self._is_reset = True  # before the first call of `fit` it is not known which checkpoints
+        self._is_reset = True  # before the first call of `fit` the folder is not yet known
         print("Reset: the next training starts anew.")
 
     def fit(
@@ -76,15 +77,15 @@ class Training:
         on_epoch: Callable[[list[Record]], None] = lambda history: None,
         snapshot: Callable[[], np.ndarray] | None = None,
     ) -> list[Record]:
-        """Train until `epochs` epochs are done in all, going on where a checkpoint left off.
+        """Train until `epochs` epochs are done in all, going on from the newest checkpoint.
 
         Args:
             batches: gives the epoch's (inputs, targets), in an order that depends on the epoch alone, from 0.
             epochs: the total, those of earlier calls included.
             validate: called after each epoch; returns held-out figures, `monitor` among them if there is one.
             on_epoch: called with the history so far, to show it; what it adds to the last record is kept.
-            snapshot: called after each epoch, before `on_epoch`; the array that it returns, progress pictures say,
-                is the last of `snapshots` then and is kept with the checkpoints.
+            snapshot: called after each epoch, before `on_epoch`. The array that it returns (a progress picture) is
+                added to `snapshots`, which the checkpoints keep.
 
         Returns:
             The history, a record for each epoch. The model has the best weights, also after an interrupt.
@@ -95,12 +96,12 @@ class Training:
         """
         self._check()
         self._resume(batches, epochs)
-        left = epochs - len(self.history)
-        if left <= 0:
+        missing = epochs - len(self.history)
+        if missing <= 0:
             self._restore_best()
             on_epoch(self.history)
             return self.history
-        line = ProgressLine(left * len(batches(len(self.history))))
+        line = ProgressLine(missing * len(batches(len(self.history))))
         try:
             for epoch in range(len(self.history), epochs):
                 self._train_epoch(batches(epoch), validate, line)
@@ -109,7 +110,7 @@ class Training:
                 on_epoch(self.history)
                 self._save()
         except KeyboardInterrupt:
-            print(f"\nInterrupted: {self._kept} are in place. Run this cell again to go on.")
+            print(f"\nInterrupted: {self._which_weights} are in place. Run this cell again to go on.")
         finally:
             line.show()
             self._restore_best()
@@ -118,13 +119,9 @@ class Training:
     def _train_epoch(self, dataset: tf.data.Dataset, validate: Callable[[], dict], line: ProgressLine) -> None:
         started, watch = time.perf_counter(), StepWatch(line)
         losses = self.model.fit(dataset, shuffle=False, verbose=0, callbacks=[watch]).history
-        if watch.odd:
-            raise self._no_number("the loss" if watch.odd == "loss" else watch.odd)
-        if odd := _not_finite(self._variables):  # at an epoch's last step no later loss would show it
-            raise self._no_number(f"a value in {odd}")
+        self._check_finite(watch.not_finite or _not_finite(self._variables))  # no loss follows an epoch's last step
         held_out = {name: float(value) for name, value in validate().items()}
-        if self.monitor and not math.isfinite(held_out[self.monitor]):
-            raise self._no_number(self.monitor)
+        self._check_finite("" if not self.monitor or math.isfinite(held_out[self.monitor]) else self.monitor)
         before = self.history[-1] if self.history else {"seconds": 0.0, "step": 0}
         record = {
             "epoch": len(self.history) + 1,
@@ -140,18 +137,16 @@ class Training:
         if self.monitor is None or record[self.monitor] < self.best_figure:
             self.best_figure, self._best = record.get(self.monitor, math.inf), values_of(self._weights)
 
-    def _no_number(self, figure: str) -> UserError:
-        return UserError(
-            f"{figure} is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; "
-            f"{self._kept} are in place. Try a smaller learning rate, or clip the gradients, and start anew."
-        )
-
-    @property
-    def _kept(self) -> str:
-        return "the best weights so far" if self.monitor else "the weights after the last whole epoch"
+    def _check_finite(self, figure: str) -> None:
+        """Raise a UserError about the figure or variable that is not finite, if there is one."""
+        if figure:
+            raise UserError(
+                f"{figure} is no longer a finite number in epoch {len(self.history) + 1}, so training stopped; "
+                f"{self._which_weights} are in place. Try a smaller learning rate, or clip the gradients; start anew."
+            )
 
     def _check(self) -> None:
-        """Raise UserError where the model is not made of what it was when this Training was made."""
+        """Raise a UserError if the model has other variables than when this Training was made."""
         if [id(variable) for variable in _state_of(self.model)[1]] != [id(variable) for variable in self._variables]:
             raise UserError(
                 "the model was compiled anew or has other layers than when this Training was made. Run the cells from "
@@ -159,7 +154,7 @@ class Training:
             )
 
     def _save(self) -> None:
-        """Take down the state after an epoch and write it; where that fails, say so once."""
+        """Keep the state after an epoch in memory and on the disk; print once that the disk does not take it."""
         best = self._best if self.monitor else []  # without a monitor they are the last ones
         state = {"history": list(self.history), "snapshots": len(self.snapshots), "best": self.best_figure}
         self._last = [*values_of(self._variables), *best, *self.snapshots], state
@@ -171,27 +166,26 @@ class Training:
             self._has_warned = True
 
     def _resume(self, batches: Callable[[int], tf.data.Dataset], epochs: int) -> None:
-        """Put the last whole epoch's state back, of this object or of the newest checkpoint."""
-        first = next(iter(batches(0)), None)
-        folder = self.folder / settings_digest(self._key, first)
+        """Put back the state after the last whole epoch: this object's, or else that of the newest checkpoint."""
+        folder = self.folder / settings_digest(self._key, next(iter(batches(0)), None))
         if folder != self.checkpoints.folder:  # other data than in an earlier call
             self.checkpoints, self._last = Checkpoints(folder), None
         if self._is_reset:
             self.checkpoints.delete()
             self._is_reset = False
-        found = self._last or self.checkpoints.load()
-        if found is None:  # a first epoch that was broken off is repeated, like any other
+        self._last = self._last or self.checkpoints.load()
+        if self._last is None:  # a first epoch that was broken off is repeated, like any other
             if self._began_trained:
                 print("This model was trained before, and goes on from there. To start anew, build it anew.")
             assign(self._variables, self._start, "the start")
             self._forget()
             return
-        self._last, (arrays, state) = found, found
+        arrays, state = self._last
         count, end = len(self._variables), len(arrays) - state["snapshots"]
         assign(self._variables, arrays[:count], self.checkpoints.folder)
         self._best = arrays[count:end] if self.monitor else arrays[: len(self._weights)]
-        self.history, self.snapshots = list(state["history"]), arrays[end:]
-        self.best_figure, done = state["best"], len(self.history)
+        self.history, self.snapshots, self.best_figure = list(state["history"]), arrays[end:], state["best"]
+        done = len(self.history)
         print(f"Found a training of {done} epochs ({self.history[-1]['seconds']:.0f} s): ", end="")
         if done < epochs:
             print(f"going on from epoch {done + 1}.")
@@ -206,7 +200,7 @@ class Training:
 
     def _forget(self) -> None:
         self.history: list[Record] = []
-        self.snapshots: list[np.ndarray] = []  # one an epoch, where they are asked for
+        self.snapshots: list[np.ndarray] = []  # one an epoch, if `fit` was given a function that takes them
         self.best_figure, self._last, self._has_warned = math.inf, None, False
         self._best = self._start[: len(self._weights)]  # before the first epoch is over: the untrained weights
 
@@ -215,8 +209,8 @@ def _optimizers_of(model: keras.Model) -> list[tuple[keras.Optimizer, keras.Mode
     """Return a model's optimisers, each with the network that it trains."""
     if getattr(model, "optimizer", None) is not None:
         return [(model.optimizer, model)]
-    found = {name: value for name, value in vars(model).items() if isinstance(value, keras.Optimizer)}
-    pairs = [(value, getattr(model, name.removesuffix("_optimizer"), None)) for name, value in found.items()]
+    named = {name: value for name, value in vars(model).items() if isinstance(value, keras.Optimizer)}
+    pairs = [(value, getattr(model, name.removesuffix("_optimizer"), None)) for name, value in named.items()]
     if not pairs or any(not isinstance(network, keras.layers.Layer) for _, network in pairs):
         raise UserError(
             "it is not known what trains the model. Compile it; or give it an optimiser `x_optimizer` for each `x`."

@@ -1,7 +1,7 @@
 """What depends on the machine: where XLA compiles, and full float32 where a GPU would round.
 
 Measured in November 2026 on two CPU cores: a training step of the VAE or the GAN is slower with XLA than as an ordinary
-graph, the writing of a text is 2 to 7 times as fast. On a GPU the GAN trains three times as fast with it.
+graph, writing a text is 2 to 7 times as fast. On a GPU the GAN trains three times as fast with it.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ def uses_xla() -> bool:
 
 
 def compiled(function: Callable) -> Callable:
-    """Return a TensorFlow function for a loop of many small steps: XLA makes it one program, where it is to be had.
+    """Return a TensorFlow function for a loop of many small steps, which XLA makes one program if it is available.
 
     The first call of each shape takes a few seconds to compile.
     """
@@ -26,7 +26,7 @@ def compiled(function: Callable) -> Callable:
 
 @cache
 def _xla_is_there() -> bool:
-    """Return whether XLA can compile for the device in use, found out by trying it once."""
+    """Return whether XLA can compile for the device in use, by trying it once."""
     try:
         tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1))
     except (tf.errors.OpError, NotImplementedError):

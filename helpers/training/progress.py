@@ -15,15 +15,9 @@ SECONDS_BETWEEN_UPDATES = 0.5
 class ProgressLine:
     """Steps done of all steps, the time left, and a note (carriage returns would fill an executed notebook)."""
 
-    def __init__(self, total: int, unit: str = "step", done: int = 0, note: str = "") -> None:
-        """Show the line.
-
-        Args:
-            total: the number of steps in all; `done`: how many of them were done at an earlier time.
-            unit: what a step is called; `note`: what stands at the end of the line, such as a loss.
-        """
-        self.total, self.unit, self.done, self.note = total, unit, done, note
-        self._done_before = done
+    def __init__(self, total: int, unit: str = "step", note: str = "") -> None:
+        """Show the line: `total` steps, each called a `unit`; `note` is the end of the line and may be changed."""
+        self.total, self.unit, self.note, self.done = total, unit, note, 0
         self._start = self._shown = time.perf_counter()
         self._handle = display(_Line(self._text()), display_id=True)
 
@@ -40,25 +34,22 @@ class ProgressLine:
             self._handle.update(_Line(self._text()))
 
     def _text(self) -> str:
-        elapsed = time.perf_counter() - self._start
-        total, before = max(self.total, self.done), self._done_before
-        return tqdm.format_meter(
-            self.done, total, elapsed, ncols=100, unit=self.unit, postfix=self.note, initial=before
-        )
+        elapsed, total = time.perf_counter() - self._start, max(self.total, self.done)
+        return tqdm.format_meter(self.done, total, elapsed, ncols=100, unit=self.unit, postfix=self.note)
 
 
 class StepWatch(keras.callbacks.Callback):
-    """Moves a progress line, counts steps, and ends the epoch when a figure is not finite; `odd` names that figure."""
+    """Moves a progress line, counts steps, and ends the epoch when a figure is `not_finite`, which then names it."""
 
     def __init__(self, line: ProgressLine) -> None:
         super().__init__()
-        self.line, self.steps, self.odd = line, 0, ""
+        self.line, self.steps, self.not_finite = line, 0, ""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.steps += 1
         self.line.step()
-        self.odd = next((name for name, value in (logs or {}).items() if not math.isfinite(value)), "")
-        if self.odd:
+        self.not_finite = next((name for name, value in (logs or {}).items() if not math.isfinite(value)), "")
+        if self.not_finite:
             self.model.stop_training = True
 
 
@@ -91,5 +82,5 @@ def progress_bar(name: str) -> Callable[..., None]:
 
 
 def _bar(name: str, text: str, fraction: float, seconds: float) -> HTML:
-    said = html.escape(f"{name}: {min(1.0, fraction):.0%}, {seconds:.0f} s {text and f'({text})'}")
-    return HTML(f"<progress value='{fraction:.3f}' max='1' aria-label='{html.escape(name)}'></progress> {said}")
+    line = html.escape(f"{name}: {min(1.0, fraction):.0%}, {seconds:.0f} s {text and f'({text})'}")
+    return HTML(f"<progress value='{fraction:.3f}' max='1' aria-label='{html.escape(name)}'></progress> {line}")
