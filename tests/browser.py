@@ -49,9 +49,9 @@ PRINTED = f"""async code => {{
     request.onIOPub = message => {{ window.printed += message.content.text ?? ""; }};
     await request.done;
 }}"""
-SAYS_ELSE = """before => {
-    const said = document.querySelector(".explore-status").innerText;
-    return said !== before && !said.includes("Loading");
+STATUS_CHANGED = """before => {
+    const status = document.querySelector(".explore-status").innerText;
+    return status !== before && !status.includes("Loading");
 }"""
 IDLE = """() => {
     const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
@@ -69,6 +69,11 @@ COLOUR = """selector => {
     const canvas = document.createElement("canvas").getContext("2d");
     canvas.drawImage(document.querySelector(selector), 0, 0);
     return canvas.getImageData(0, 0, 1, 1).data[0];
+}"""
+COUNT_CHANGES = """selector => {
+    window.changes = 0;
+    const watched = document.querySelector(selector);
+    new MutationObserver(() => { window.changes += 1; }).observe(watched, {attributeFilter: ["src"]});
 }"""
 WATCH = """([selector, number]) => {
     window.changed = window.settled = null;  // the first change, and the first that leaves nothing to come
@@ -104,9 +109,11 @@ def jupyterlab(folder: Path, notebooks: Path):
         JUPYTERLAB_SETTINGS_DIR=str(folder / "user-settings"),
         JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
     )
-    options = [f"--ServerApp.root_dir={work}", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
-    options += [
+    options = [
         *LAB_OPTIONS,
+        f"--ServerApp.root_dir={work}",
+        f"--ServerApp.port={port}",
+        f"--IdentityProvider.token={token}",
         f"--LabApp.app_settings_dir={settings}",
         "--LabApp.expose_app_in_browser=True",
         "--no-browser",
@@ -152,7 +159,7 @@ class NotebookPage:
         self.page.wait_for_function(IDLE, timeout=120 * SECONDS)
 
     def run_all(self) -> list[str]:
-        """Run every cell; return what the errors among the outputs say."""
+        """Run every cell; return the errors among the outputs."""
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         cells = self.page.evaluate("window.jupyterapp.shell.currentWidget.content.model.toJSON().cells")
         assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code" and cell["source"])
@@ -162,9 +169,10 @@ class NotebookPage:
     def move(
         self, control: str, watched: str, number: int = 0, moves: int = 20, key: str = "ArrowRight"
     ) -> tuple[list[float], list[float]]:
-        """Focus a control by its class and press a key; return the milliseconds until the watched element changed.
+        """Focus a control by its class and press a key, several times.
 
-        And those until it was all there: a text comes in pieces.
+        Return the milliseconds until the watched element changed, and those until it was complete: a text is shown
+        in pieces.
         """
         handle = self.page.locator(f".explore-{control} .noUi-handle, input.explore-{control}").nth(number)
         handle.scroll_into_view_if_needed()
@@ -176,10 +184,10 @@ class NotebookPage:
             self.page.wait_for_function("() => window.settled !== null", timeout=60 * SECONDS, polling=5)
             begun.append(self.page.evaluate("window.changed"))
             settled.append(self.page.evaluate("window.settled"))
-        said = f"median {statistics.median(settled):.0f} ms of {moves}, worst {max(settled):.0f}"
+        line = f"median {statistics.median(settled):.0f} ms of {moves}, worst {max(settled):.0f}"
         if begun != settled:
-            said += f"; it begins after {statistics.median(begun):.0f} ms"
-        LATENCIES.append(f"{self.name}: {control} → {watched}: {said}")
+            line += f"; it begins after {statistics.median(begun):.0f} ms"
+        LATENCIES.append(f"{self.name}: {control} → {watched}: {line}")
         return begun, settled
 
     def press(self, control: str, watched: str) -> float:
@@ -212,14 +220,13 @@ class NotebookPage:
         self.page.evaluate(f"{KERNEL}.restart()")
 
     def upload(self, path: Path) -> str:
-        """Choose a file for the first upload; return the first line of words once it has changed."""
+        """Choose a file for the first upload; return the text of the first status line once it has changed."""
         status = self.page.locator(".explore-status").first
         before = status.inner_text()
         with self.page.expect_file_chooser() as chooser:
             self.page.locator(".explore-upload").first.click()
         chooser.value.set_files(path)
-        arguments = {"arg": before, "timeout": 60 * SECONDS}
-        self.page.wait_for_function(SAYS_ELSE, **arguments)
+        self.page.wait_for_function(STATUS_CHANGED, arg=before, timeout=60 * SECONDS)
         return status.inner_text()
 
     def close(self) -> None:

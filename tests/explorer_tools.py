@@ -1,34 +1,28 @@
-"""What the tests of explorers share: a decoder that remembers its calls, and eyes for what a page would show."""
+"""What the tests of explorers share: stand-ins for a decoder and for timers, and functions that read a view."""
 
 import datetime
-import gc
 import io
 
 import ipywidgets
 import numpy as np
 from PIL import Image
 
-SECONDS = 20  # more than any of this needs; only a hang gets there
+SECONDS = 20  # more than any of this needs; only a hang takes as long
 
 
 class Decoder:
-    """Stands for a decoder: its pictures hold the first latents as grey levels; remembers its calls."""
+    """A decoder whose pictures hold the first two latents as grey levels; remembers its calls."""
 
-    def __init__(self, channels=(), size=4):
-        self.channels, self.size, self.calls, self.error = channels, size, [], None
+    def __init__(self, channels=()):
+        self.channels, self.calls, self.error = channels, [], None
 
     def __call__(self, z):
         self.calls.append(z)
         if self.error:
             raise self.error
-        pictures = np.zeros((len(z), self.size, self.size, *self.channels), np.float32)
-        greys = grey(z[:, :2]).reshape(-1, 2, *[1] * len(self.channels))
-        pictures[:, 0, :2] = greys
+        pictures = np.zeros((len(z), 4, 4, *self.channels), np.float32)
+        pictures[:, 0, :2] = np.clip(0.5 + z[:, :2] / 20, 0, 1).reshape(-1, 2, *[1] * len(self.channels))
         return pictures
-
-
-def grey(value):
-    return np.clip(0.5 + np.asarray(value, np.float32) / 20, 0, 1)
 
 
 def walk_through(widget):
@@ -37,13 +31,17 @@ def walk_through(widget):
         yield from walk_through(child)
 
 
+def all_of(explorer, name):
+    return [part for part in walk_through(explorer.view) if f"explore-{name}" in getattr(part, "_dom_classes", ())]
+
+
 def find(explorer, name):
-    [widget] = [part for part in walk_through(explorer.view) if f"explore-{name}" in getattr(part, "_dom_classes", ())]
+    [widget] = all_of(explorer, name)
     return widget
 
 
-def is_shown(explorer, name):
-    return any(f"explore-{name}" in getattr(part, "_dom_classes", ()) for part in walk_through(explorer.view))
+def captions(explorer):
+    return " ".join(part.value for part in walk_through(explorer.view) if isinstance(part, ipywidgets.HTML))
 
 
 def pixels(explorer, name):
@@ -78,37 +76,31 @@ class Timers:
     """Stands for threading.Timer: nothing runs before the test says so."""
 
     def __init__(self):
-        self.made = []
+        self.all = []
 
     def __call__(self, seconds, action):
-        self.made.append(Timer(seconds, action))
-        return self.made[-1]
+        self.all.append(Timer(action))
+        return self.all[-1]
 
     def fire(self):
         """Run what waits."""
-        for timer in self.made:
-            if not timer.is_cancelled:
-                timer.is_cancelled = True
+        for timer in self.all:
+            if timer.waits:
+                timer.waits = False
                 timer.action()
 
 
 class Timer:
-    def __init__(self, seconds, action):
-        self.seconds, self.action = seconds, action
-        self.daemon = self.is_started = self.is_cancelled = False
+    def __init__(self, action):
+        self.action, self.waits, self.daemon = action, False, False
 
     def start(self):
-        self.is_started = True
+        self.waits = True
 
     def cancel(self):
-        self.is_cancelled = True
-
-
-def widgets_alive():
-    """Return how many widgets there are; those in use and those that nobody closed."""
-    return sum(isinstance(thing, ipywidgets.Widget) for thing in gc.get_objects())
+        self.waits = False
 
 
 def alert(explorer):
-    """Return the explorer's line of words if it is about something that went wrong, else an empty text."""
+    """Return the explorer's status line if it is about an error, else an empty text."""
     return explorer.status.value if "role='alert'" in explorer.status.value else ""

@@ -6,7 +6,18 @@ import sys
 import nbformat
 import numpy as np
 import pytest
-from browser import CHROMIUM, COLOUR, DISTORTED, FLAGS, OVERFLOWING, SECONDS, NotebookPage, jupyterlab
+from browser import (
+    CHROMIUM,
+    COLOUR,
+    COUNT_CHANGES,
+    DISTORTED,
+    FLAGS,
+    IDLE,
+    OVERFLOWING,
+    SECONDS,
+    NotebookPage,
+    jupyterlab,
+)
 from conftest import ROOT
 from PIL import Image
 
@@ -51,7 +62,7 @@ def decode(z):  # the first column is a grey that z moves a little, the others w
     report("painting", 0.5, picture)
     return {"painted": picture * strength}
 PictureExplorer(paint, sliders(strength=("Strength", 0.5, 0, 1, 0.1)), np.full((64, 64, 3), 0.5, np.float32)).view""",
-    """FaceExplorer(decode, None, np.zeros((3, 2)), {"Smiling": np.ones(2)}, height=64).view""",
+    """FaceExplorer(decode, None, np.zeros((3, 2)), {"Smiling": np.ones(2)}).view""",
     """def in_pieces(words):
     for word in words:
         time.sleep(0.02)
@@ -63,7 +74,7 @@ TextExplorer(write, "a", symbols=57, length=40, longest=200).view""",
 near = nearest_picture(points, decode(points), [f"point {n}" for n in range(300)])
 MapExplorer(decode, points, kinds, ["one", "two", "three"], near).view""",
     """judge = lambda pictures: 20 * pictures.mean(axis=(1, 2, 3)) - 10
-GeneratorExplorer(decode, {"Hat": np.ones(2)}, dimensions=2, judge=judge).view""",
+GeneratorExplorer({"a": decode}, {"a": {"Hat": np.ones(2)}}, dimensions=2, judge={"a": judge}).view""",
     """FrameSlider([np.full((64, 64, 3), step / 30) for step in range(30)]).view""",
 )
 TRIAL_MOVES = [
@@ -153,7 +164,6 @@ def test_a_control_moved_while_the_kernel_is_busy_has_its_effect_afterwards(tria
     for _ in range(7):
         trial.page.keyboard.press("ArrowRight")
     assert float(handle.get_attribute("aria-valuenow")) == pytest.approx(0.7)
-    assert trial.page.evaluate(COLOUR, ".explore-edited") == 128
     done.touch()
     moved = round(255 * (0.5 + 0.7 / 20))  # the first of the moves may be drawn before the last
     trial.page.wait_for_function(f"() => ({COLOUR})('.explore-edited') === {moved}", timeout=60 * SECONDS)
@@ -193,6 +203,29 @@ def test_play_walks_and_can_be_stopped(trial, number, watched):
     assert picture.get_attribute("src") != before
     trial.page.wait_for_timeout(0.3 * SECONDS)
     assert handle.get_attribute("aria-valuenow") == rests
+
+
+def test_a_walk_while_the_kernel_is_busy_can_be_stopped_and_leaves_no_queue(trial, folder):
+    walk, play = (trial.page.locator(f".explore-{name}").nth(1) for name in ("walk", "play"))
+    handle, button, done = walk.locator(".noUi-handle"), play.locator("button").first, folder / "worked"
+    begin = int(float(handle.get_attribute("aria-valuenow")))
+    trial.page.evaluate(COUNT_CHANGES, ".explore-generated")
+    trial.begin(f"while not Path({str(done)!r}).exists(): time.sleep(0.01)")
+    button.focus()
+    trial.page.keyboard.press("Enter")
+    reached = f"([handle]) => Number(handle.getAttribute('aria-valuenow')) >= {begin + 15}"
+    trial.page.wait_for_function(reached, arg=[handle.element_handle()], timeout=60 * SECONDS)
+    trial.page.keyboard.press("Enter")
+    rests = handle.get_attribute("aria-valuenow")
+    trial.page.wait_for_timeout(0.3 * SECONDS)
+    assert handle.get_attribute("aria-valuenow") == rests
+    done.touch()
+    trial.page.wait_for_function("() => window.changes > 0", timeout=60 * SECONDS)
+    trial.page.wait_for_function(IDLE, timeout=60 * SECONDS)
+    trial.page.wait_for_timeout(0.5 * SECONDS)
+    changes = trial.page.evaluate("window.changes")
+    trial.page.wait_for_timeout(0.5 * SECONDS)
+    assert trial.page.evaluate("window.changes") == changes <= 20, "no more pictures than steps"
 
 
 def test_uploads_that_are_large_or_no_pictures(trial, folder):

@@ -1,15 +1,15 @@
-"""What explorers share: enlarged pictures, delayed work, checked pictures, lines of words, uploads, sliders."""
-
-import threading
+"""What explorers share: enlarged pictures, delayed work, sliders, and a slider over saved frames."""
 
 import ipywidgets
 import numpy as np
 import pytest
-from explorer_tools import SECONDS
 
-from helpers.explorers import base
-from helpers.explorers.base import Later, button, enlarged, generated, mark, sliders, status_line
+from helpers.explorers.base import Later, enlarged, generated, sliders
+from helpers.explorers.frames import FrameSlider
+from helpers.images import png_bytes
 from helpers.session import UserError
+
+FRAMES = [np.full((4, 4, 3), grey) for grey in (0.0, 0.5, 1.0)]
 
 
 def test_a_picture_is_enlarged_by_whole_pixels():
@@ -20,74 +20,51 @@ def test_a_picture_is_enlarged_by_whole_pixels():
     assert enlarged(picture, 5).shape == picture.shape
 
 
-@pytest.mark.parametrize(
-    ("made", "word"),
-    [
-        (np.zeros((2, 4, 4)), "2, 4, 4"),
-        (np.zeros((1, 4, 4, 2)), "4, 2"),
-        (np.zeros((1, 16)), "16"),
-        (np.zeros((1, 4, 4), np.uint8), "uint8"),
-        (np.full((1, 4, 4), np.nan), "NaN"),
-        (np.full((1, 4, 4, 3), np.inf), "NaN"),
-    ],
-)
-def test_what_is_no_picture_is_refused(made, word):
-    with pytest.raises(UserError, match=word):
-        generated(lambda z: made, np.zeros((1, 2)))
+@pytest.mark.parametrize("pictures", [np.full((1, 4, 4), np.nan), np.full((1, 4, 4, 3), np.inf)])
+def test_a_network_that_gives_no_numbers_is_refused(pictures):
+    with pytest.raises(UserError, match="NaN"):
+        generated(lambda z: pictures, np.zeros((1, 2)))
 
 
-@pytest.fixture
-def done():
-    return []
-
-
-@pytest.fixture
-def later(done):
-    return Later(lambda: done.append("done"))
-
-
-def test_of_many_calls_only_the_last_counts(timers, later, done):
+def test_of_many_calls_only_the_last_counts_and_it_can_be_dropped(timers):
+    calls = []
+    later = Later(lambda: calls.append("called"))
     for _ in range(5):
         later.call()
-    assert [timer.is_cancelled for timer in timers.made] == [True] * 4 + [False] and done == []
+    assert sum(timer.waits for timer in timers.all) == 1 and calls == []
     timers.fire()
-    assert done == ["done"]
-
-
-def test_at_once_drops_what_waits(timers, later, done):
+    assert calls == ["called"]
     later.call()
-    later.now()
+    later.drop()
     timers.fire()
-    assert done == ["done"]
-
-
-def test_the_work_is_waited_for(monkeypatch):
-    assert Later(print).wait(0), "nothing was asked for"
-    monkeypatch.setattr(base, "REST", 0)
-    begun, go_on = threading.Event(), threading.Event()
-    later = Later(lambda: begun.set() or go_on.wait(SECONDS))
-    later.call()
-    assert begun.wait(SECONDS) and not later.wait(0.01)
-    go_on.set()
-    assert later.wait(SECONDS)
-
-
-def test_a_button_calls_its_action_with_nothing_and_has_a_class():
-    calls = []
-    made = button("Go", "go", lambda: calls.append("called"))
-    made.click()
-    assert calls == ["called"] and "explore-go" in made._dom_classes
-    assert "explore-wearing-hat" in mark(ipywidgets.Button(), "Wearing_Hat")._dom_classes
-
-
-def test_a_line_of_words_is_no_html_and_says_what_it_is():
-    assert "role='status'" in status_line("a <b>") and "a &lt;b&gt;" in status_line("a <b>")
-    assert "⚠" in status_line("a", role="alert") and "role='alert'" in status_line("a", role="alert")
+    assert calls == ["called"]
 
 
 def test_sliders_are_whole_where_their_numbers_are():
-    made = sliders(steps=("Steps", 10, 1, 60, 1), step=("Step", 0.01, 0.001, 0.05, 0.001), seed=3)
-    assert isinstance(made["steps"], ipywidgets.IntSlider) and made["steps"].max == 60
-    assert isinstance(made["step"], ipywidgets.FloatSlider) and made["step"].readout_format == ".3f"
-    assert made["step"].description == "Step" and made["seed"].value == 3
+    controls = sliders(steps=("Steps", 10, 1, 60, 1), step=("Step", 0.01, 0.001, 0.05, 0.001), seed=3)
+    assert isinstance(controls["steps"], ipywidgets.IntSlider) and controls["steps"].max == 60
+    assert isinstance(controls["step"], ipywidgets.FloatSlider) and controls["step"].readout_format == ".3f"
+    assert controls["step"].description == "Step" and controls["seed"].value == 3
     assert "seed" not in sliders(steps=("Steps", 10, 1, 60, 1))
+
+
+def test_the_last_frame_is_shown_first_and_the_slider_replaces_it():
+    slider = FrameSlider({10: FRAMES[0], 20: FRAMES[1], 40: FRAMES[2]}, "Evaluation")
+    assert slider.slider.value == 40 and slider.image.value == png_bytes(FRAMES[2])
+    slider.slider.value = 20
+    assert slider.image.value == png_bytes(FRAMES[1])
+    assert (slider.play.min, slider.play.max, slider.slider.description) == (0, 2, "Evaluation")
+
+
+def test_a_frame_that_has_to_be_drawn_is_drawn_once_when_it_is_due():
+    drawn = []
+    slider = FrameSlider("abcde", draw=lambda number, frame: drawn.append(frame) or bytes([number]))
+    for epoch in (2, 3, 2):
+        slider.slider.value = epoch
+        assert slider.image.value == bytes([epoch])
+    assert drawn == ["e", "b", "c"]
+
+
+def test_no_frames_are_refused():
+    with pytest.raises(UserError, match="frames"):
+        FrameSlider([])

@@ -1,4 +1,4 @@
-"""What is shown has a text; figures hold the values given; the live display is updated, not repeated."""
+"""Every picture has a text; figures hold the values given; the live display is updated, not repeated."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def game(epochs=3, **changes):
 
 DRAWN = {
     "curves": lambda: plots.curves(LINES, "s", "loss", "Race", log=True),
-    "training": lambda: plots.training_curves(HISTORY, "nats per word", {"uniform": 9.6, "unigram": 6.5}),
+    "training": lambda: plot_figures.training_curves(HISTORY, "nats per word", {"uniform": 9.6, "unigram": 6.5}),
     "game": lambda: plots.adversarial_curves(game(4, accuracy=0.7)),
     "bars": lambda: plots.reweighted_bars(*BARS),
     "attention": lambda: plots.attention_maps(*MAPS),
@@ -65,10 +65,8 @@ def test_what_is_shown_has_a_text_in_any_ipython_and_no_figure_is_left_open(name
 
 
 def test_a_text_of_ones_own_is_taken_and_escaped():
-    assert (
-        'alt="Day &amp; night"'
-        in plots.curves(LINES, "s", "loss", "Race", "Day & night")._repr_mimebundle_()[0]["text/html"]
-    )
+    shown = plots.curves(LINES, "s", "loss", "Race", "Day & night")
+    assert 'alt="Day &amp; night"' in shown._repr_mimebundle_()[0]["text/html"]
     assert DRAWN["strip"]().alt == "Three pictures. 3 pictures: wide, tall, square"
 
 
@@ -101,9 +99,8 @@ def test_adversarial_curves_show_the_figures_given(axes_of):
     left, right = axes_of("game")
     assert [line.get_label() for line in left.lines] == ["discriminator", "generator"]
     drawn = {line.get_label(): list(line.get_ydata()) for line in right.lines}
-    assert (
-        drawn["accuracy"] == [0.7] * 4 and drawn["D(real)"] == [0.6] * 4 and drawn["spread of the fakes"] == [0.9] * 4
-    )
+    assert drawn["accuracy"] == [0.7] * 4 and drawn["D(real)"] == [0.6] * 4
+    assert drawn["spread of the fakes"] == [0.9] * 4
 
 
 def test_bars_attention_and_numbers_show_their_values(axes_of):
@@ -194,19 +191,18 @@ def test_a_cell_that_is_run_again_gets_new_outputs(monkeypatch):
     notebook = Notebook(monkeypatch)
     live = plots.LiveCurves("nats per word")
     live.show(HISTORY[:1])
-    live.show(HISTORY[:2])
-    notebook.execution_count = 2  # the front end has cleared the cell, and with it what could be updated
+    notebook.execution_count = 2
     live.show(HISTORY)
-    assert [cell for cell, *_ in notebook.outputs] == [1, 2] and len(notebook.outputs[0]) == 3
+    assert [cell for cell, *_ in notebook.outputs] == [1, 2]
 
 
 def test_a_game_is_shown_with_its_newest_pictures_and_a_warning(monkeypatch):
     notebook = Notebook(monkeypatch)
-    live = plots.LiveCurves("nats", columns=3)
+    live = plots.LiveCurves("nats")
     live.show(game(1), [FACES])
     live.show(game(2, accuracy=0.995), [FACES, FACES[::-1]])
     _, sheet, warning = (output[1:] for output in notebook.outputs)
-    assert sheet[1].data == plots.picture_table(FACES[::-1], "After epoch 2", columns=3).data
+    assert sheet[1].data == plots.picture_table(FACES[::-1], "After epoch 2", columns=10).data
     assert warning[0].data == "" and "discriminator wins" in warning[1].data
 
 
@@ -221,31 +217,26 @@ def test_the_live_display_needs_no_notebook(capsys):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "words"),
     [
         ({}, ""),
         ({"accuracy": 0.97}, ""),
-        ({"accuracy": 0.99, "D(fake)": 0.01}, r"discriminator wins.*99% rightly.*0\.010.*dropout"),
+        ({"accuracy": 0.99, "D(fake)": 0.01}, r"discriminator wins.*99%.*0\.010"),
         ({"spread": 0.6}, ""),
-        ({"spread": 0.2}, r"only 0\.20 times.*collapsed.*smaller rate"),
+        ({"spread": 0.2}, r"0\.20.*collapsed"),
     ],
 )
-def test_trouble_is_named_with_its_mend(changes, said):
+def test_trouble_is_named_after_two_epochs(changes, words):
     found = plots.trouble(game(**changes))
-    assert re.search(said, found) if said else found == ""
-
-
-def with_spreads(spreads, steps_an_epoch):
-    records = [game(1, spread=spread)[0] for spread in spreads]
-    return [{**record, "step": steps_an_epoch * (n + 1)} for n, record in enumerate(records)]
+    assert re.search(words, found) if words else found == ""
+    assert plots.trouble(game(1, **changes)) == "" and plots.trouble([*game(2), *game(1, **changes)]) == ""
 
 
 def test_fakes_that_are_still_alike_early_on_are_no_collapse():
-    assert plots.trouble(with_spreads([0.1, 0.2, 0.3], 93)) == ""
-    assert "collapsed" in plots.trouble(with_spreads([0.1, 0.2, 0.3], 600))
-    assert "collapsed" in plots.trouble(with_spreads([0.7, 0.3, 0.2], 93))  # they have been unlike before
+    def trouble(spreads, steps_an_epoch):
+        records = [game(1, spread=spread)[0] for spread in spreads]
+        return plots.trouble([{**record, "step": steps_an_epoch * (n + 1)} for n, record in enumerate(records)])
 
-
-@pytest.mark.parametrize("bad", [{"accuracy": 0.999}, {"spread": 0.1}])
-def test_a_single_epoch_is_no_trouble_yet(bad):
-    assert plots.trouble(game(1, **bad)) == "" and plots.trouble([*game(2), *game(1, **bad)]) == ""
+    assert trouble([0.1, 0.2, 0.3], 93) == ""
+    assert "collapsed" in trouble([0.1, 0.2, 0.3], 600)
+    assert "collapsed" in trouble([0.7, 0.3, 0.2], 93)  # they have been unlike before

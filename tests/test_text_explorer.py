@@ -6,14 +6,14 @@ import threading
 from dataclasses import replace
 
 import pytest
-from explorer_tools import alert, find
+from explorer_tools import SECONDS, alert, find
 
 from helpers.explorers.text import CURSOR, TextExplorer, Written, candidate_bars
 from helpers.session import UserError
 
 
 class Writer:
-    """Stands for a model: remembers its calls and gives a fixed text, or raises."""
+    """Stands for a model: remembers its calls, and gives a fixed text in one piece, or raises."""
 
     def __init__(self):
         self.calls, self.error, self.remark = [], None, ""
@@ -22,7 +22,7 @@ class Writer:
         self.calls.append(values)
         if self.error:
             raise self.error
-        return Written(values["prompt"], " was <good> & long", [("<b>", 0.75), ("a", 0.25)], self.remark)
+        return Written(values["prompt"], [" was <good> & long"], [("<b>", 0.75), ("a", 0.25)], self.remark)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_error_is_shown_in_place_and_the_next_move_mends_it(explorer, writer)
     assert explorer.text.value == explorer.bars.value == ""
     writer.error = None
     explorer.controls["prompt"].value = "x"
-    assert not alert(explorer) and "75.0%" in explorer.bars.value
+    assert explorer.wait(SECONDS) and not alert(explorer) and "75.0%" in explorer.bars.value
 
 
 def test_an_error_at_the_first_text_does_not_stop_the_explorer(writer):
@@ -95,8 +95,6 @@ def test_reset_brings_back_the_first_values_with_one_call(explorer, writer):
     assert len(writer.calls) == 2 and writer.calls[1]["top_k"] == 3 and writer.calls[1]["prompt"] == "other"
     find(explorer, "reset").click()
     assert len(writer.calls) == 3 and writer.calls[2] == writer.calls[0]
-    explorer.controls["temperature"].value = 0.2  # still observed
-    assert len(writer.calls) == 4
 
 
 def test_surprise_changes_the_seed_and_nothing_else(explorer, writer):
@@ -112,21 +110,17 @@ def test_surprise_changes_the_seed_and_nothing_else(explorer, writer):
 def test_texts_are_no_html(explorer, writer):
     writer.remark = "read as <i>unknown</i>"
     explorer.set(prompt="<script>alert(1)</script>")
+    assert explorer.wait(SECONDS)
     assert "<script>" not in explorer.text.value and "&lt;script&gt;" in explorer.text.value
     assert "was &lt;good&gt; &amp; long" in explorer.text.value
     assert "read as &lt;i&gt;unknown" in explorer.status.value
     assert "&lt;b&gt;" in explorer.bars.value and "<b>" not in explorer.bars.value
 
 
-def test_bars_are_as_long_as_the_probabilities():
-    bars = candidate_bars([("e", 0.625), ("t", 0.04)])
+def test_bars_are_as_long_as_the_probabilities_and_blanks_can_be_seen():
+    bars = candidate_bars([("e", 0.625), (" ", 0.04)])
     assert "width:62.5%" in bars and "width:4.0%" in bars and bars.index("62.5%") < bars.index("4.0%")
-    assert bars.count("<tr>") == 2 and candidate_bars([]).count("<tr>") == 0
-
-
-@pytest.mark.parametrize(("symbol", "shown"), [(" ", "␣"), ("\n", "↵"), ("-", "-"), ("good", "good")])
-def test_blanks_can_be_seen_in_the_bars(symbol, shown):
-    assert f"<code>{shown}</code>" in candidate_bars([(symbol, 0.5)])
+    assert bars.count("<tr>") == 2 and "<code>␣</code>" in bars
 
 
 class SlowWriter(Writer):
@@ -142,7 +136,7 @@ class SlowWriter(Writer):
     def write(self):
         for piece in self.pieces:
             self.asked.put(piece)
-            assert self.allowed.acquire(timeout=60)
+            assert self.allowed.acquire(timeout=SECONDS)
             if isinstance(piece, Exception):
                 raise piece
             yield piece
@@ -176,44 +170,38 @@ def test_a_text_in_pieces_is_shown_as_it_comes(streaming, slow):
     assert "<b>x</b>" in streaming.text.value and "a remark" in streaming.status.value and streaming.is_writing
     for so_far in ("&lt;one&gt;", "&lt;one&gt; two", "&lt;one&gt; two three"):
         slow.allow()
-        shown = streaming.shown.get(timeout=60)
+        shown = streaming.shown.get(timeout=SECONDS)
         assert f"<b>y</b>{so_far}{CURSOR}</div>" in shown and "aria-busy='true'" in shown
-    assert "<b>y</b>&lt;one&gt; two three</div>" in streaming.shown.get(timeout=60)
-    assert streaming.wait(60) and "75.0%" in streaming.bars.value and "a remark" in streaming.status.value
+    assert "<b>y</b>&lt;one&gt; two three</div>" in streaming.shown.get(timeout=SECONDS)
+    assert streaming.wait(SECONDS) and "75.0%" in streaming.bars.value and "a remark" in streaming.status.value
 
 
 def test_a_move_ends_the_text_under_way_and_starts_the_next(streaming, slow):
     slow.asked = queue.Queue()
     streaming.set(seed=1)
     slow.allow()
-    assert "<one>" in html.unescape(streaming.shown.get(timeout=60))
-    assert [slow.asked.get(timeout=60) for _ in range(2)] == ["<one>", " two"]
+    assert "<one>" in html.unescape(streaming.shown.get(timeout=SECONDS))
+    assert [slow.asked.get(timeout=SECONDS) for _ in range(2)] == ["<one>", " two"]
     told_to_stop = streaming._stop
     move = threading.Thread(target=lambda: streaming.set(prompt="z"))
     move.start()  # waits for the piece that is being written, and no longer
-    assert told_to_stop.wait(60)
+    assert told_to_stop.wait(SECONDS)
     slow.allow(1 + 3)
-    move.join(60)
-    assert streaming.wait(60) and "<b>z</b>&lt;one&gt; two three</div>" in streaming.text.value
-    assert [slow.asked.get(timeout=60) for _ in range(3)] == list(slow.pieces) and slow.asked.empty()
+    move.join(SECONDS)
+    assert streaming.wait(SECONDS) and "<b>z</b>&lt;one&gt; two three</div>" in streaming.text.value
+    assert [slow.asked.get(timeout=SECONDS) for _ in range(3)] == list(slow.pieces) and slow.asked.empty()
 
 
-def test_an_error_between_two_pieces_is_said_and_the_next_move_mends_it(streaming, slow, caplog):
+def test_an_error_between_two_pieces_is_shown_and_the_next_move_mends_it(streaming, slow):
     whole, slow.pieces = slow.pieces, ("one", UserError("there is no <more>"))
     slow.allow(2)
     streaming.set(seed=1)
-    assert streaming.wait(60)
+    assert streaming.wait(SECONDS)
     assert "there is no &lt;more&gt;" in alert(streaming) and streaming.text.value == streaming.bars.value == ""
-    assert not caplog.records
-    slow.pieces = (ZeroDivisionError("a bug"),)
-    slow.allow()
-    streaming.set(seed=2)
-    assert streaming.wait(60) and "ZeroDivisionError: a bug" in alert(streaming)
-    assert "raise piece" in caplog.text, "where it happened, for whoever mends the program"
     slow.pieces = whole
     slow.allow(3)
     streaming.set(seed=3)
-    assert streaming.wait(60) and not alert(streaming) and "two three</div>" in streaming.text.value
+    assert streaming.wait(SECONDS) and not alert(streaming) and "two three</div>" in streaming.text.value
 
 
 def test_an_error_of_the_first_piece_is_not_hidden_by_the_remark(slow):

@@ -1,4 +1,4 @@
-"""Panels of sliders, one file a panel, over functions that compute what they show."""
+"""Panels of sliders, one file a panel; functions given to them compute what they show."""
 
 from helpers.explorers.base import sliders
 from helpers.explorers.faces import FaceExplorer

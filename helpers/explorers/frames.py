@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 
-from helpers.explorers.base import CONTROL_WIDTH, FITTING, mark, player
+from helpers.explorers.base import CONTROL_WIDTH, FITTING, WRAPPED, mark, player
 from helpers.images import png_bytes
 from helpers.session import UserError
 
@@ -12,7 +12,7 @@ from helpers.session import UserError
 class FrameSlider:
     """A slider, with a play button, that shows one of several pictures. Show it with `display(slider.view)`.
 
-    Found in a page by the classes `explore-frame` (the slider), `explore-play` and `explore-shown`.
+    The classes in a page are `explore-frame` (the slider), `explore-play` and `explore-shown`.
     """
 
     def __init__(
@@ -20,7 +20,7 @@ class FrameSlider:
         frames: Mapping[int, object] | Sequence[object],
         name: str = "Epoch",
         *,
-        draw: Callable[[int, object], bytes] | None = None,
+        draw: Callable[[int, object], bytes] = lambda number, frame: png_bytes(frame),
         height: int | None = None,
     ) -> None:
         """Show the last frame.
@@ -28,9 +28,9 @@ class FrameSlider:
         Args:
             frames: number → picture, floats `(h, w, 3)` in [0, 1], or a sequence of them, numbered from 1.
             name: what the slider counts.
-            draw: called as `draw(number, frame)` where the frames are no pictures, when one is due and only once
-                for each; returns a PNG file.
-            height: pixels at which all frames are shown; None for their own.
+            draw: called as `draw(number, frame)`, once for each frame that is shown; returns a PNG file. For frames
+                that are not pictures.
+            height: of all frames in the page, in pixels; None for their own.
 
         Raises:
             UserError: there are no frames.
@@ -38,17 +38,17 @@ class FrameSlider:
         self._frames = dict(frames) if isinstance(frames, Mapping) else dict(enumerate(frames, start=1))
         if not self._frames:
             raise UserError("there are no frames to show. Train for at least one epoch.")
-        self._draw, self._pngs = draw or (lambda number, frame: png_bytes(frame)), {}
-        options = list(self._frames)
-        self.slider = ipywidgets.SelectionSlider(options=options, value=options[-1], description=name)
+        self._draw, self._pngs = draw, {}
+        numbers = list(self._frames)
+        self.slider = mark(ipywidgets.SelectionSlider(options=numbers, value=numbers[-1], description=name), "frame")
         self.slider.layout.width = CONTROL_WIDTH
         size = FITTING if height is None else {"height": f"{height}px", "width": "auto"}
         self.image = mark(ipywidgets.Image(format="png", layout=size), "shown")
-        self.play = player(mark(self.slider, "frame"), "index", most=len(options) - 1, interval=250)
+        self.play = player(self.slider, len(numbers) - 1, "index", interval=250)
         self.slider.observe(self._show, names="value")
         self._show()
-        line = ipywidgets.HBox([self.slider, self.play], layout={"flex_flow": "row wrap"})
-        # Else the box would stretch the picture to its own width.
+        # Without `align_items` the box would stretch the picture to its own width.
+        line = ipywidgets.HBox([self.slider, self.play], layout=WRAPPED)
         self.view = ipywidgets.VBox([line, self.image], layout={"align_items": "flex-start"})
 
     def _show(self, change: dict | None = None) -> None:

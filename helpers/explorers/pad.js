@@ -1,8 +1,12 @@
 // A map of 2-D latents: points by class, axes, a cross-hair that follows pointer and arrow keys, and two sliders.
 // Everything drawn comes from the kernel; only the cross-hair's place goes back, at most once a frame.
-const LEFT = 40, TOP = 10, RIGHT = 12, BOTTOM = 34; // pixels around the box, room for the numbers of the axes
+const SIZE = 400; // pixels, of the map's square
+const LEFT = 40, TOP = 10, RIGHT = 12, BOTTOM = 34; // pixels around the box, for the numbers of the axes
+const WIDE = SIZE - LEFT - RIGHT, HIGH = SIZE - TOP - BOTTOM; // pixels, of the box
+const AXES = ["z₁", "z₂"];
+const DESCRIPTION = "Map of the latent space. Arrow keys move the point, with Shift in larger steps.";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
-const OWN_KEYS = 'data-lm-suppress-shortcuts="true"'; // on what has the focus, else JupyterLab takes the arrow keys
+const OWN_KEYS = 'data-lm-suppress-shortcuts="true"'; // without it JupyterLab takes the arrow keys
 const TRIANGLE = [[0, -3.4], [3, 2], [-3, 2]]; // corners around (0, 0), in pixels
 
 function numbers(view, Kind) { // a copy, since the bytes need not begin where a float may
@@ -25,15 +29,15 @@ function drawMark(pen, mark, x, y) {
   pen.fill();
 }
 
-function drawMap(pen, model, place, size, only) { // all but the cross-hair
-  const [left, bottom] = model.get("low"), [right, top] = model.get("high"), [across, up] = model.get("axes");
+function drawMap(pen, model, place, only) { // all but the cross-hair
+  const [left, bottom] = model.get("low"), [right, top] = model.get("high");
   const [x0, y0] = place(left, top), [x1, y1] = place(right, bottom);
   const write = (text, x, y, align) => {
     Object.assign(pen, { fillStyle: "#333333", textAlign: align, font: "12px sans-serif" });
     pen.fillText(text, x, y);
   };
   Object.assign(pen, { globalAlpha: 1, fillStyle: "white", strokeStyle: "#dddddd" }); // white in every theme
-  pen.fillRect(0, 0, size, size);
+  pen.fillRect(0, 0, SIZE, SIZE);
   for (const tick of ticks(left, right)) {
     pen.strokeRect(place(tick, top)[0], y0, 0, y1 - y0);
     write(withMinus(tick), place(tick, top)[0], y1 + 15, "center");
@@ -42,14 +46,14 @@ function drawMap(pen, model, place, size, only) { // all but the cross-hair
     pen.strokeRect(x0, place(left, tick)[1], x1 - x0, 0);
     write(withMinus(tick), x0 - 5, place(left, tick)[1] + 4, "right");
   }
-  write(across, (x0 + x1) / 2, size - 5, "center");
-  write(up, 3, y0 + 10, "left");
+  write(AXES[0], (x0 + x1) / 2, SIZE - 5, "center");
+  write(AXES[1], 3, y0 + 10, "left");
   const points = numbers(model.get("points"), Float32Array), labels = numbers(model.get("labels"), Uint8Array);
   pen.save();
   pen.beginPath();
   pen.rect(x0, y0, x1 - x0, y1 - y0);
   pen.clip();
-  for (const isOnly of [false, true]) { // the class that stands out last, above the others
+  for (const isOnly of [false, true]) { // the highlighted class last, above the others
     labels.forEach((kind, index) => {
       if ((kind === only) !== isOnly) return;
       pen.globalAlpha = only < 0 || isOnly ? 0.75 : 0.1;
@@ -75,7 +79,7 @@ function drawCross(pen, x, y) {
   }
 }
 
-function fillLegend(legend, model, choose) { // names are buttons: one class at a time stands out
+function fillLegend(legend, model, choose) { // names are buttons: one class at a time is highlighted
   let only = -1;
   const entries = model.get("names").map((name, kind) => {
     const entry = document.createElement("button"), swatch = document.createElement("i");
@@ -95,13 +99,12 @@ function fillLegend(legend, model, choose) { // names are buttons: one class at 
 
 function addSlider(parent, name, number, moved) { // a slider's own value is a share of its axis, 0 to 1
   const label = document.createElement("label");
-  label.innerHTML = `<span></span><input ${OWN_KEYS} type="range" min="0" max="1" step="0.01"><output>`;
-  label.firstChild.textContent = name;
+  label.innerHTML = `<span>${name}</span><input ${OWN_KEYS} type="range" min="0" max="1" step="0.01"><output>`;
   const [, input, output] = label.children;
   input.className = `explore-z${number}`;
   input.addEventListener("input", () => moved(input.valueAsNumber));
   parent.append(label);
-  return (share, value) => { // what the kernel or the map says; it fires no event
+  return (share, value) => { // shows a place that the kernel or the map has set; fires no event
     input.value = share;
     output.value = withMinus(value.toFixed(2));
     input.setAttribute("aria-valuetext", output.value);
@@ -113,23 +116,22 @@ function render({ model, el }) {
     aria-roledescription="two-dimensional slider"></canvas><div></div><div></div></div>`);
   const [canvas, sliders, legend] = el.lastElementChild.children;
   const map = document.createElement("canvas"); // drawn once, and copied under the cross-hair in each frame
-  const size = model.get("size"), ratio = window.devicePixelRatio || 1;
+  const ratio = window.devicePixelRatio || 1;
   let only = -1, frame = 0, wanted = null;
-  canvas.width = canvas.height = map.width = map.height = Math.round(size * ratio);
-  canvas.parentElement.style.width = `${size}px`; // or less, in a narrow window
+  canvas.width = canvas.height = map.width = map.height = Math.round(SIZE * ratio);
+  canvas.parentElement.style.width = `${SIZE}px`; // or less, in a narrow window
   canvas.parentElement.style.maxWidth = "calc(100% - 10px)"; // which is its padding
   canvas.style.width = "100%";
   canvas.style.aspectRatio = "1";
-  canvas.setAttribute("aria-label", model.get("description"));
+  canvas.setAttribute("aria-label", DESCRIPTION);
   for (const drawn of [canvas, map]) drawn.getContext("2d").scale(ratio, ratio);
 
   const low = () => model.get("low"), span = () => model.get("high").map((value, axis) => value - low()[axis]);
   const shares = () => [model.get("x"), model.get("y")].map((value, axis) => (value - low()[axis]) / span()[axis]);
-  const toPixels = ([right, up]) =>
-    [LEFT + right * (size - LEFT - RIGHT), TOP + (1 - up) * (size - TOP - BOTTOM)];
+  const toPixels = ([right, up]) => [LEFT + right * WIDE, TOP + (1 - up) * HIGH];
   const place = (x, y) => toPixels([(x - low()[0]) / span()[0], (y - low()[1]) / span()[1]]);
 
-  function move(to) { // each axis' share of the box, 0 to 1
+  function move(to) { // shares of the box along both axes, 0 to 1
     wanted = to.map((share) => Math.min(Math.max(share, 0), 1));
     frame ||= requestAnimationFrame(() => {
       const [x, y] = wanted.map((share, axis) => low()[axis] + share * span()[axis]);
@@ -139,23 +141,23 @@ function render({ model, el }) {
       model.save_changes();
     });
   }
-  const setSliders = model.get("axes").map((name, axis) =>
+  const setSliders = AXES.map((name, axis) =>
     addSlider(sliders, name, axis + 1, (share) =>
       move((wanted ?? shares()).map((other, place) => place === axis ? share : other))));
   function draw() {
     const pen = canvas.getContext("2d");
-    pen.drawImage(map, 0, 0, size, size);
+    pen.drawImage(map, 0, 0, SIZE, SIZE);
     drawCross(pen, ...toPixels(shares()));
     shares().forEach((share, axis) => setSliders[axis](share, model.get("xy"[axis])));
   }
   function drawAll() {
-    drawMap(map.getContext("2d"), model, place, size, only);
+    drawMap(map.getContext("2d"), model, place, only);
     draw();
   }
   function point(event) {
-    const edge = canvas.getBoundingClientRect(), scale = size / edge.width;
+    const edge = canvas.getBoundingClientRect(), scale = SIZE / edge.width;
     const right = (event.clientX - edge.left) * scale - LEFT, down = (event.clientY - edge.top) * scale - TOP;
-    move([right / (size - LEFT - RIGHT), 1 - down / (size - TOP - BOTTOM)]);
+    move([right / WIDE, 1 - down / HIGH]);
   }
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;

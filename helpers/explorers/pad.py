@@ -9,9 +9,8 @@ import traitlets
 
 from helpers.latents import check_latents
 from helpers.plots.figures import CLASS_COLOURS, CLASS_MARKS
-from helpers.session import UserError
 
-MOST_POINTS = 3_000  # more of them hide one another, and each has to travel to the browser
+MOST_POINTS = 3_000  # more of them hide one another, and all are sent to the browser
 _STYLE = """
 .latent-pad { box-sizing: content-box; padding: 5px; }
 .latent-pad canvas { display: block; touch-action: none; cursor: crosshair; }
@@ -31,83 +30,39 @@ _STYLE = """
 class LatentPad(anywidget.AnyWidget):
     """A scatter of coloured points with a cross-hair at (`x`, `y`), which pointer, arrow keys and two sliders move.
 
-    An arrow key moves it by a fiftieth of the box, with Shift by a tenth. The page sends `x` and `y` (floats, within
-    the box) to the kernel at most once a frame; `observe` them. The sliders (`explore-z1` and `explore-z2` in a page)
-    belong to the pad, since those of ipywidgets send back each value that the kernel gives them, rounded and late,
-    which would pull a drag back. The names below are buttons: one class at a time is highlighted.
+    An arrow key moves it by a fiftieth of the box, with Shift by a tenth. The page sends `x` and `y` to the kernel at
+    most once a frame; `observe` them. The sliders (`explore-z1` and `explore-z2`) belong to the pad, because those of
+    ipywidgets send each value of the kernel back, rounded and late, which would pull a drag back. The names below are
+    buttons: one class at a time is highlighted.
     """
 
     _esm = Path(__file__).with_name("pad.js")
     _css = _STYLE
-    x = traitlets.Float(0.0).tag(sync=True)
-    y = traitlets.Float(0.0).tag(sync=True)
+    x = traitlets.Float().tag(sync=True)
+    y = traitlets.Float().tag(sync=True)
     low = traitlets.List(traitlets.Float()).tag(sync=True)
     high = traitlets.List(traitlets.Float()).tag(sync=True)
     points = traitlets.Bytes().tag(sync=True)  # float32 x, y, x, y, …, little-endian
     labels = traitlets.Bytes().tag(sync=True)  # a byte a point: its place in `names`
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    marks = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    axes = traitlets.List(traitlets.Unicode(), ["z₁", "z₂"]).tag(sync=True)
-    size = traitlets.Int(400).tag(sync=True)  # pixels, of the map's square
-    description = traitlets.Unicode(
-        "Map of the latent space. Arrow keys move the point, with Shift in larger steps."
-    ).tag(sync=True)
+    colours = traitlets.List(traitlets.Unicode(), [*CLASS_COLOURS]).tag(sync=True)
+    marks = traitlets.List(traitlets.Unicode(), [*CLASS_MARKS]).tag(sync=True)
 
     def __init__(
-        self,
-        points: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        low: Sequence[float],
-        high: Sequence[float],
-        colours: Sequence[str] = CLASS_COLOURS,
-        marks: Sequence[str] = CLASS_MARKS,
-        **options,
+        self, points: np.ndarray, labels: np.ndarray, names: Sequence[str], low: np.ndarray, high: np.ndarray
     ) -> None:
-        """Make the map; the cross-hair begins in the middle of the box.
-
-        Args:
-            points: floats `(n, 2)`. Of more than 3,000, that many are shown, evenly picked.
-            labels: whole numbers `(n,)`, each a place in `names`.
-            names: of the classes, at most as many as there are colours and marks.
-            low: the least `(x, y)` shown; points beyond the box are not seen.
-            high: the greatest.
-            colours: CSS colours, one a class; `marks`: "o" (disc) or "^" (triangle). As in the figures.
-            options: other traits, such as `size` in pixels, `axes` (two labels) and `description`.
-
-        Raises:
-            UserError: the shapes do not agree, a label has no name, or `low` is not below `high`.
-        """
-        low, high = (check_latents(end, 2)[0].tolist() for end in (low, high))
-        if not (low[0] < high[0] and low[1] < high[1]):
-            raise UserError(f"low {low} and high {high} span no box. Give a low below the high on both axes.")
-        if len(names) > min(len(colours), len(marks)):
-            raise UserError(
-                f"{len(names)} classes want as many colours and marks, and there are {len(colours)} and {len(marks)}. "
-                "Give more."
-            )
-        middle = {"x": (low[0] + high[0]) / 2, "y": (low[1] + high[1]) / 2}
-        looks = {"colours": list(colours[: len(names)]), "marks": list(marks[: len(names)])}
-        shown = {"names": list(names), "low": low, "high": high, **looks}
-        super().__init__(**packed(points, labels, len(names)), **shown, **{**middle, **options})
+        """Make the map of the box from `low` to `high`, floats `(2,)`, with the cross-hair in its middle."""
+        points, labels = packed(points, labels)
+        x, y = ((low + high) / 2).tolist()
+        box = {"low": low.tolist(), "high": high.tolist()}
+        super().__init__(points=points, labels=labels, names=list(names), x=x, y=y, **box)
 
 
-def packed(points: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, bytes]:
-    """Return points `(n, 2)` and labels `(n,)` as the bytes of the traits of those names; refuse others."""
-    points, labels = check_latents(points, 2), np.asarray(labels)
-    if labels.shape != (len(points),) or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(
-            f"{len(points):,} points want as many labels, whole numbers, and these are {labels.dtype} {labels.shape}."
-        )
-    if not len(points):
-        raise UserError("there are no points to show. Give at least one.")
-    if labels.min() < 0 or labels.max() >= classes or classes > 256:
-        raise UserError(
-            f"labels from {labels.min()} to {labels.max()} do not fit {classes} names. Give a name to each."
-        )
+def packed(points: np.ndarray, labels: np.ndarray) -> tuple[bytes, bytes]:
+    """Return points `(n, 2)` and labels `(n,)` as bytes for the browser: at most 3,000 of them, evenly picked."""
+    points = check_latents(points, 2)
     picked = np.linspace(0, len(points) - 1, min(len(points), MOST_POINTS)).round().astype(int)
-    return {"points": points[picked].astype("<f4").tobytes(), "labels": labels[picked].astype(np.uint8).tobytes()}
+    return points[picked].astype("<f4").tobytes(), labels[picked].astype(np.uint8).tobytes()
 
 
 def class_middles(points: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -9,21 +9,29 @@ import ipywidgets
 import numpy as np
 
 from helpers.data.photographs import load_picture
-from helpers.explorers.base import CONTROL_WIDTH, WRAPPED, Explorer, button, logged, mark, sized, view_of
+from helpers.explorers.base import (
+    CONTROL_WIDTH,
+    WRAPPED,
+    Explorer,
+    button,
+    mark,
+    sized,
+    surprise_and_reset,
+    view_of,
+)
 from helpers.images import picture_from_bytes
-from helpers.session import UserError
 
 CONTENT_TYPES = ".png,.jpg,.jpeg,.gif,.bmp,.webp,.tif,.tiff"  # of pictures that can be uploaded
-SECONDS_TO_SHOW = 0.1  # that the page has to show "Working …" before the work takes all cores
-SECONDS_BETWEEN_PICTURES = 0.25  # of work in progress; more of them would only wait in the browser
+SECONDS_TO_SHOW = 0.1  # time for the page to show "Working …" before the work takes all cores
+SECONDS_BETWEEN_PICTURES = 0.25  # of work in progress; with less, pictures would queue in the browser
 
 
 class PictureExplorer(Explorer):
     """Controls, a picture of the learner's own, and results beside the original; a button starts the slow work.
 
-    Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-NAME` for a
-    control, and `explore-run`, `-stop`, `-surprise`, `-reset`, `-upload`, `-path`, `-open`, `-progress`,
-    `-status`, `-original` and `-result-1` (and so on) for the rest.
+    Show it with `display(explorer.view)`. The classes in a page are `explore-NAME` for a control, and `explore-run`,
+    `-stop`, `-surprise`, `-reset`, `-upload`, `-path`, `-open`, `-progress`, `-status`, `-original` and `-result-1`
+    (and so on) for the rest.
     """
 
     def __init__(
@@ -36,19 +44,17 @@ class PictureExplorer(Explorer):
         """Build the view; nothing is computed yet.
 
         Args:
-            compute: called as `compute(picture, report, **values)` in a thread of its own; returns title →
-                picture. It should call `report(text, fraction, picture=None)` after each step (`fraction` in
-                [0, 1], `picture` the one so far). Once Stop is pressed, `report` raises KeyboardInterrupt, as
-                interrupting the kernel would: what `compute` then returns is shown, or else the last picture
-                it reported. A UserError that it raises is shown in place.
+            compute: called as `compute(picture, report, **values)` in a thread of its own; returns title → picture,
+                floats `(height, width, 3)` in [0, 1]. It calls `report(text, fraction, picture=None)` after each step
+                (`fraction` in [0, 1], `picture` the one so far). After Stop, `report` raises KeyboardInterrupt, as an
+                interrupt of the kernel does. Then the result of `compute` is shown, or the last picture reported. A
+                UserError that it raises is shown in the status line.
             controls: name → ipywidgets control with a description; its value is passed under that name.
             picture: float32 `(height, width, 3)` in [0, 1]. A learner's own picture gets its height.
-            action: what the button says.
+            action: the text of the button.
         """
         super().__init__(controls)
         self._compute, self._first_picture, self.picture = compute, picture, picture
-        self.results: dict[str, np.ndarray] = {}
-        self.error: Exception | None = None
         self._thread: threading.Thread | None = None
         self._start, self._stop = threading.Lock(), threading.Event()
         self._build(action)
@@ -57,7 +63,7 @@ class PictureExplorer(Explorer):
     def _build(self, action: str) -> None:
         self._run = button(action, "run", self.run, button_style="primary")
         self._stop_button = button("Stop", "stop", self.stop, disabled=True)
-        surprise, reset = button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)
+        surprise, reset = surprise_and_reset(self)
         path = ipywidgets.Text(placeholder="path or address of a picture", description="Your own")
         self.path, opening = mark(sized(path), "path"), button("Open", "open", self._open)
         upload, *dialogue = _colab_upload(self._uploaded) if _in_colab() else [_upload(self._uploaded)]
@@ -66,20 +72,19 @@ class PictureExplorer(Explorer):
         buttons = [self._run, self._stop_button, *([surprise] if "seed" in self.controls else []), reset]
         rows = [ipywidgets.HBox(row, layout=WRAPPED) for row in (buttons, [opening, upload, *dialogue])]
         left = [*self.controls.values(), rows[0], self.path, rows[1], self.progress, self.status]
-        strip = [self._slot("original", "original")]
-        self._strip = ipywidgets.HBox(strip, layout={**WRAPPED, "max_width": "100%"})
+        self._strip = ipywidgets.HBox([self._slot("original", "original")], layout={**WRAPPED, "max_width": "100%"})
         self.view = view_of(left, [self._strip])
 
     def _refresh(self, names: Set[str]) -> None:
         """Do nothing: the button starts the work."""
 
     def run(self) -> bool:
-        """Start the work with the present values of the controls; return False if some is under way already."""
+        """Start the work with the controls' values; return False if the explorer is busy."""
         values = self._values()
         return self._begin("Working …", lambda: self._work(values))
 
     def stop(self) -> None:
-        """Ask the work under way to end; the picture so far is kept."""
+        """Ask the work to end; the picture so far is kept."""
         if self.is_busy:
             self._say("Stopping …")
             self._stop.set()
@@ -99,7 +104,7 @@ class PictureExplorer(Explorer):
             self._say("")
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until no work is under way; return False if some still is after `seconds`."""
+        """Wait until the work is done; return False if it is not after `seconds`."""
         if self._thread is not None:
             self._thread.join(seconds)
         return not self.is_busy
@@ -109,12 +114,12 @@ class PictureExplorer(Explorer):
         return self._start.locked()
 
     def _begin(self, text: str, work: Callable[[], None]) -> bool:
-        """Run `work` in a thread, the buttons disabled meanwhile; a second call while it runs does nothing."""
+        """Run `work` in a thread, with the buttons disabled; a second call while it runs does nothing."""
         if not self._start.acquire(blocking=False):
             return False
         self._stop.clear()
-        self.error, self._shown_at = None, 0.0
-        self._say(text)  # before all else, since each change is a message of its own to the page
+        self._shown_at = 0.0
+        self._say(text)  # first, because each change is a message of its own to the page
         self._set_busy(True)
         self.progress.value, self.progress.bar_style = 0.0, "info"
         self._thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
@@ -124,13 +129,16 @@ class PictureExplorer(Explorer):
     def _guarded(self, work: Callable[[], None]) -> None:
         self._stop.wait(SECONDS_TO_SHOW)
         try:
-            work()
-        except Exception as error:  # a thread has nowhere else to show it
-            self.error, self.progress.bar_style = error, "danger"
-            self._say(str(error) if isinstance(error, UserError) else logged(error), role="alert")
+            with self._errors_shown():
+                work()
         finally:
             self._set_busy(False)
             self._start.release()
+
+    def _say(self, text: str, role: str = "status") -> None:
+        super()._say(text, role)
+        if role == "alert":
+            self.progress.bar_style = "danger"
 
     def _work(self, values: dict) -> None:
         started, self._latest = time.perf_counter(), None
@@ -138,8 +146,10 @@ class PictureExplorer(Explorer):
             results = self._compute(self.picture, self._report, **values)
         except KeyboardInterrupt:
             results = {} if self._latest is None else {"so far": self._latest}
+        for number, (title, picture) in enumerate(results.items(), start=1):
+            self._show_result(number, title, picture)
         if results:
-            self._show_results(results)
+            self._keep(1 + len(results))
         seconds = time.perf_counter() - started
         if self._stop.is_set():
             self.progress.bar_style = "warning"
@@ -162,26 +172,21 @@ class PictureExplorer(Explorer):
             if picture is not None:
                 self._show_result(1, "so far", picture)
 
-    def _show_results(self, results: dict[str, np.ndarray]) -> None:
-        self.results = dict(results)
-        for number, (title, picture) in enumerate(results.items(), start=1):
-            self._show_result(number, title, picture)
-        self._keep(1 + len(results))
-
     def _show_result(self, number: int, title: str, picture: np.ndarray) -> None:
-        """Swap a picture in place; its widget is made once."""
+        """Replace a picture in place; its widget is made once."""
         name = f"result-{number}"
         if name not in self.pictures:
             self._strip.children += (self._slot(name, title),)
         self._show(name, picture, title)
 
     def _keep(self, count: int) -> None:
+        """Remove all pictures but the first ones."""
         self._strip.children = self._strip.children[:count]
         for name in list(self.pictures)[count:]:
             del self.pictures[name], self._captions[name]
 
     def _open(self) -> None:
-        place = self.path.value.strip().strip("\"'")  # as somebody pastes it
+        place = self.path.value.strip().strip("\"'")  # of a pasted path
         if place:
             self._begin("Loading …", lambda: self._use(load_picture(place, **self._bounds()).pixels))
         elif not self.is_busy:
@@ -195,7 +200,7 @@ class PictureExplorer(Explorer):
         return {"height": height, "longest_side": 4 * height}
 
     def _use(self, picture: np.ndarray) -> None:
-        self.picture, self.results = picture, {}
+        self.picture = picture
         self._show("original", picture)
         self._keep(1)
         height, width = picture.shape[:2]
@@ -208,7 +213,7 @@ class PictureExplorer(Explorer):
 
 
 def _in_colab() -> bool:
-    return "google.colab" in sys.modules  # its kernels import that at their start
+    return "google.colab" in sys.modules  # Colab's kernels import it at their start
 
 
 def _upload(uploaded: Callable[[str, bytes], object]) -> ipywidgets.Widget:
@@ -218,7 +223,7 @@ def _upload(uploaded: Callable[[str, bytes], object]) -> ipywidgets.Widget:
         if file := uploaded_file(change["new"]):
             uploaded(*file)
 
-    # Beyond that, Jupyter's connection between page and kernel breaks without a message, unless `make lab` began it.
+    # Above 10 MB, Jupyter's connection between page and kernel breaks without a message, except with `make lab`.
     upload = ipywidgets.FileUpload(
         accept=CONTENT_TYPES, multiple=False, description="Upload, to 10 MB", layout={"width": "auto"}
     )
@@ -227,7 +232,7 @@ def _upload(uploaded: Callable[[str, bytes], object]) -> ipywidgets.Widget:
 
 
 def _colab_upload(uploaded: Callable[[str, bytes], object]) -> list[ipywidgets.Widget]:
-    """Return a button for Colab's own dialogue, and where that appears; ipywidgets' upload loses large files there."""
+    """Return a button for Colab's own dialogue, and its place; ipywidgets' upload loses large files in Colab."""
     dialogue = ipywidgets.Output()
 
     def ask() -> None:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import ipywidgets
 
-from helpers.explorers.base import LARGEST_SEED, Explorer, button, by_name, choice, labelled, mark, view_of
+from helpers.explorers.base import (
+    Explorer,
+    by_name,
+    choice,
+    labelled,
+    mark,
+    seed_field,
+    surprise_and_reset,
+    view_of,
+)
 
 TOP_K = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
 CURSOR = "<span aria-hidden='true'>▌</span>"  # at the end of an unfinished text
@@ -16,14 +25,15 @@ VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}  # symbols that a table would n
 
 @dataclass(frozen=True)
 class Written:
-    """A text, and the distribution that its first new symbol was drawn from.
+    """A text, and the distribution that its first new symbol is drawn from.
 
-    `continuation` is the text after the prompt, or an iterator of its pieces, which may be slow.
+    `continuation` gives the text after the prompt in pieces, which may be slow.
     `candidates` are (symbol, probability) pairs, the most probable first.
+    `remark` is shown in the status line.
     """
 
     prompt: str
-    continuation: str | Iterable[str]
+    continuation: Iterable[str]
     candidates: list[tuple[str, float]]
     remark: str = ""
 
@@ -31,11 +41,11 @@ class Written:
 class TextExplorer(Explorer):
     """Sliders for temperature, top-k, top-p, length and seed; every move rewrites the text at once.
 
-    A text that is written in pieces is shown piece by piece, by a thread of its own, with a cursor at its end until
-    it is whole. A move in the meantime ends it and starts the next.
+    A thread shows the text piece by piece, with a cursor at its end until it is whole. A move in the meantime ends it
+    and starts the next.
 
-    Show it with `display(explorer.view)`. Everything is found in a page by its class: `explore-model`, `-prompt`,
-    `-temperature`, `-top-k`, `-top-p`, `-length`, `-seed`, `-surprise`, `-reset`, `-status` and `-result`.
+    Show it with `display(explorer.view)`. The classes in a page are `explore-model`, `-prompt`, `-temperature`,
+    `-top-k`, `-top-p`, `-length`, `-seed`, `-surprise`, `-reset`, `-status` and `-result`.
     """
 
     def __init__(
@@ -49,9 +59,8 @@ class TextExplorer(Explorer):
         """Build the controls and write the first text.
 
         Args:
-            write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; a `UserError` that it
-                raises is shown in words. Several by name, such as "shipped" and "just trained", can be switched
-                between.
+            write: called as `write(prompt=, temperature=, top_k=, top_p=, length=, seed=)`; a UserError that it
+                raises is shown in the status line. Or name → such a function, to switch between.
             prompt: the first prompt.
             symbols: size of the vocabulary: the top-k that `write` gets where the slider says "no limit".
             length: how many symbols to write at first, at least 10; `longest`: at most.
@@ -60,13 +69,13 @@ class TextExplorer(Explorer):
         limits = [(str(number), number) for number in TOP_K if number < symbols] + [("no limit", symbols)]
         super().__init__(
             {
-                "model": choice([(name, name) for name in self._writers]),
+                "model": choice(list(self._writers)),
                 "prompt": ipywidgets.Text(prompt, description="Prompt", continuous_update=True),
                 "temperature": ipywidgets.FloatSlider(0.7, min=0, max=2, step=0.05, description="Temperature"),
                 "top_k": ipywidgets.SelectionSlider(options=limits, value=symbols, description="Top-k"),
                 "top_p": ipywidgets.FloatSlider(1.0, min=0.05, max=1, step=0.05, description="Top-p"),
                 "length": ipywidgets.IntSlider(length, min=10, max=longest, step=10, description="Length"),
-                "seed": ipywidgets.BoundedIntText(0, min=0, max=LARGEST_SEED, description="Seed"),
+                "seed": seed_field(),
             }
         )
         self._thread, self._stop = None, threading.Event()
@@ -74,12 +83,11 @@ class TextExplorer(Explorer):
         self.bars = ipywidgets.HTML(layout={"width": "16em"})
         for part in (self.text, self.bars):
             part.layout.margin = "0 0 0 1em"
-        buttons = [button("Surprise me", "surprise", self.surprise), button("Reset", "reset", self.reset)]
         model, *shown = self.controls.values()
-        models = [labelled("Model", model)] if len(self._writers) > 1 else []
-        self.view = view_of([*models, *shown, ipywidgets.HBox(buttons), self.status], [self.text, self.bars])
+        left = [*labelled("Model", model), *shown, ipywidgets.HBox(surprise_and_reset(self)), self.status]
+        self.view = view_of(left, [self.text, self.bars])
         self._refresh(self.controls.keys())
-        self.wait()  # so that a cell that has run has the whole first text
+        self.wait()  # a cell ends with the whole first text
 
     @property
     def is_writing(self) -> bool:
@@ -97,7 +105,7 @@ class TextExplorer(Explorer):
         self._thread = None
         super()._refresh(names)
         if self._thread is not None:
-            self._thread.start()  # only now, so that what it says comes after the remark
+            self._thread.start()  # only now, so that its errors follow the remark
 
     def _redraw(self, names: Set[str]) -> str:
         try:
@@ -106,22 +114,19 @@ class TextExplorer(Explorer):
         except Exception:
             self._show_nothing()
             raise
-        if isinstance(written.continuation, str):
-            self._show_text(written, written.continuation)
-        else:
-            self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._stream, args=(written, self._stop), daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._stream, args=(written, self._stop), daemon=True)
         return written.remark
 
     def _stream(self, written: Written, stop: threading.Event) -> None:
         """Show a text piece by piece; the previous text stays until the first piece."""
         text = ""
-        with self._in_words():
+        with self._errors_shown():
             try:
                 for piece in written.continuation:
                     text += piece
                     self._show_text(written, text, is_whole=False)
-                    if stop.is_set():  # after it is shown: a dragged slider shows something of each move
+                    if stop.is_set():  # after the piece is shown, so a dragged slider shows one piece of each text
                         return
                 self._show_text(written, text)
             except Exception:

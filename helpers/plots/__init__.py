@@ -10,10 +10,9 @@ from helpers.plots.figures import (
     number_grids,
     reweighted_bars,
     samples_on_map,
-    training_curves,
 )
 from helpers.plots.live import LiveCurves, trouble
-from helpers.plots.pictures import animation, picture, picture_table
+from helpers.plots.pictures import animation, picture_table
 from helpers.plots.tables import table
 
 __all__ = [
@@ -26,11 +25,9 @@ __all__ = [
     "manifold",
     "normal_histograms",
     "number_grids",
-    "picture",
     "picture_table",
     "reweighted_bars",
     "samples_on_map",
     "table",
-    "training_curves",
     "trouble",
 ]

@@ -1,6 +1,6 @@
 """Charts and maps: functions that draw a figure, and return it as a picture with a text.
 
-Each takes `title`, what the figure shows, and `alt`, the same for those who cannot see it; without it, the title.
+`title` says what the figure shows. `alt` says it to those who cannot see the figure; without it, the title does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,26 +10,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from helpers.plots.pictures import PictureWithText, picture, tiled
+from helpers.images import tile_grid
+from helpers.plots.pictures import PictureWithText, picture
 
 # Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*"
 DASHES = ("-", "--", "-.", ":")
-# Ten classes: the colours twice over, told apart by the mark as well.
+# Ten classes: three colours are used twice, with two marks.
 CLASS_COLOURS = (*COLOURS, "#999999", "#0072B2", "#D55E00")
 CLASS_MARKS = ("o", "o", "o", "o", "o", "o", "o", "o", "^", "^")
 HEALTHY = (0.6, 0.9)  # accuracy of a discriminator; measured in notebook 05
+MAP_COLUMNS = 6  # pictures in a row beside a map
 
 
-def new_figure(columns: int = 1, width: float = 7.5, height: float = 3.2, **options) -> tuple[Figure, np.ndarray]:
-    """Return a figure that no global state holds on to, and its axes as an array of `columns`."""
+def _new_figure(columns: int = 1, width: float = 7.5, height: float = 3.2, **options) -> tuple[Figure, np.ndarray]:
+    """Return a figure that no global state refers to, and its axes: an array of `columns`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False, **options)[0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
     return figure, axes
+
+
+def _titled(figure: Figure, title: str, alt: str = "") -> PictureWithText:
+    figure.suptitle(title, fontsize=11)
+    return picture(figure, alt or title)
 
 
 def curves(
@@ -40,7 +47,7 @@ def curves(
     alt: str = "",
     log: bool = False,
 ) -> PictureWithText:
-    """Draw lines that colour, dash and mark tell apart, each marked at some twelve places at most.
+    """Draw lines that differ in colour, dash and mark.
 
     Args:
         series: name → (x, y), two sequences of the same length.
@@ -48,9 +55,9 @@ def curves(
         ylabel: what y is, with its unit.
         title: what the figure shows.
         alt: the same for those who cannot see it; without it, the title and the names of the lines.
-        log: whether the vertical axis is logarithmic (values must be above 0 then).
+        log: whether the vertical axis is logarithmic. All y must then be above 0.
     """
-    figure, (axis,) = new_figure()
+    figure, (axis,) = _new_figure()
     _draw_lines(axis, series)
     axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axis.set_title(title, fontsize=11)
@@ -65,14 +72,8 @@ def _draw_lines(axis: Axes, series: Mapping[str, tuple[Sequence[float], Sequence
 
 
 def training_curves(history: Sequence[dict], unit: str, references: Mapping[str, float]) -> PictureWithText:
-    """Draw training loss and held-out loss over time, with other models' figures as horizontal lines.
-
-    Args:
-        history: records with `epoch`, `seconds`, `loss` and `validation`.
-        unit: of the losses, such as "nats per character".
-        references: name → loss of something to compare with.
-    """
-    figure, (axis,) = new_figure()
+    """Draw training and held-out loss over the seconds, and `references` as horizontal lines."""
+    figure, (axis,) = _new_figure()
     seconds = [record["seconds"] for record in history]
     names = {"training": "loss", "held out": "validation"}
     _draw_lines(axis, {name: (seconds, [record[key] for record in history]) for name, key in names.items()})
@@ -86,35 +87,33 @@ def training_curves(history: Sequence[dict], unit: str, references: Mapping[str,
     return picture(figure, f"Training and held-out loss over time, in {unit}; {last}")
 
 
-def adversarial_curves(history: Sequence[dict], title: str = "", alt: str = "") -> PictureWithText:
-    """Draw a GAN's losses on the left, and on the right the discriminator's verdicts, healthy accuracy shaded.
+def adversarial_curves(history: Sequence[dict], title: str = "") -> PictureWithText:
+    """Draw a GAN's losses on the left, and the discriminator's verdicts on the right. Healthy accuracy is shaded.
 
     Args:
-        history: a record an epoch, means over it: `discriminator_loss` and `generator_loss` in nats; `D(real)` and
-            `D(fake)`, the mean probability of "real" that the discriminator gives to either kind; `accuracy`, the
-            share of pictures that it judges rightly; and, if it is there, `spread`, how unlike the fakes are as a
-            share of how unlike the reals are.
+        history: a record an epoch, with means over it. `discriminator_loss` and `generator_loss` are in nats.
+            `D(real)` and `D(fake)` are the mean probability of "real" that the discriminator gives to either kind.
+            `accuracy` is the share of pictures that it judges rightly. `spread`, which may be missing, is how unlike
+            the fakes are, as a share of how unlike the reals are.
         title: what the figure shows; without it, the figures of the last epoch.
-        alt: the same for those who cannot see it.
     """
     last = history[-1]
     spread = f", spread {last['spread']:.2f} of that of the reals" if "spread" in last else ""
-    standing = f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}"
-    figure, (left, right) = new_figure(2, width=10.5, height=3.2)
+    state = f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}"
+    figure, (left, right) = _new_figure(2, width=10.5)
     losses = {"discriminator": "discriminator_loss", "generator": "generator_loss"}
     shares = {"D(real)": "D(real)", "D(fake)": "D(fake)", "accuracy": "accuracy", "spread of the fakes": "spread"}
     epochs = [record["epoch"] for record in history]
     for axis, names in ((left, losses), (right, shares)):
-        drawn = {name: (epochs, [r[key] for r in history]) for name, key in names.items() if key in history[0]}
-        _draw_lines(axis, drawn)
+        lines = {name: (epochs, [r[key] for r in history]) for name, key in names.items() if key in history[0]}
+        _draw_lines(axis, lines)
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
     right.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     left.set(ylabel="loss, nats", ylim=(0, None))
     right.axhspan(*HEALTHY, color=COLOURS[2], alpha=0.1)
     right.set(ylabel="share; shaded: healthy accuracy", ylim=(0, 1.05))
-    figure.suptitle(title or standing, fontsize=11)
-    return picture(figure, alt or f"{title or 'Losses and verdicts'}. {standing}")
+    return _titled(figure, title or state, f"{title or 'Losses and verdicts'}. {state}")
 
 
 def reweighted_bars(
@@ -127,16 +126,14 @@ def reweighted_bars(
         entropies: temperature → entropy in bits.
         alt: what the figure shows, for those who cannot see it.
     """
-    title = "A higher temperature flattens the distribution and raises its entropy"
-    figure, axes = new_figure(len(distributions), width=9, height=2.6, sharey=True)
+    figure, axes = _new_figure(len(distributions), width=9, height=2.6, sharey=True)
     for axis, (temperature, probabilities) in zip(axes, distributions.items(), strict=True):
         axis.bar(np.arange(1, len(probabilities) + 1), probabilities, color=COLOURS[0])
         axis.set_title(f"T = {temperature:g}\n{entropies[temperature]:.2f} bits", fontsize=10)
         axis.set_xticks([])
     axes[0].set_ylabel("probability")
     figure.supxlabel("symbols, from the most to the least probable", fontsize=10)
-    figure.suptitle(title, fontsize=11)
-    return picture(figure, alt or title)
+    return _titled(figure, "A higher temperature flattens the distribution and raises its entropy", alt)
 
 
 def attention_maps(weights: np.ndarray, words: Sequence[str], alt: str = "") -> PictureWithText:
@@ -147,8 +144,7 @@ def attention_maps(weights: np.ndarray, words: Sequence[str], alt: str = "") -> 
         words: the `time` words, row and column labels.
         alt: what the figure shows, for those who cannot see it.
     """
-    title = "Every word looks only at itself and at words before it"
-    figure, axes = new_figure(len(weights), width=2.6 * len(weights) + 1, height=3.4, sharey=True)
+    figure, axes = _new_figure(len(weights), width=2.6 * len(weights) + 1, height=3.4, sharey=True)
     for number, (axis, head) in enumerate(zip(axes, weights, strict=True)):
         shown = axis.imshow(head, vmin=0, vmax=1, cmap="cividis")
         axis.grid(False)
@@ -158,29 +154,32 @@ def attention_maps(weights: np.ndarray, words: Sequence[str], alt: str = "") -> 
     axes[0].set_ylabel("the word that looks")
     figure.supxlabel("the word looked at", fontsize=10)
     figure.colorbar(shown, ax=list(axes), label="weight", shrink=0.8)
-    figure.suptitle(title, fontsize=11)
-    return picture(figure, alt or title)
+    return _titled(figure, "Every word looks only at itself and at words before it", alt)
 
 
 def manifold(
-    pictures: np.ndarray, title: str, alt: str = "", ticks: Sequence[str] = (), labels: Sequence[str] = ()
+    pictures: np.ndarray,
+    title: str,
+    alt: str = "",
+    ticks: Sequence[str] = (),
+    labels: tuple[str, str] = ("first latent", "second latent"),
 ) -> PictureWithText:
     """Draw the pictures decoded from a square grid of 2-D latents, as one large picture with axes.
 
     Args:
-        pictures: `(side * side, height, width, channels)`, floats in [0, 1], row after row from the top.
+        pictures: `(side * side, height, width, 1 or 3)`, floats in [0, 1], row after row from the top.
         title: what the figure shows.
         alt: the same for those who cannot see it.
-        ticks: labels spread evenly along both axes, left to right and bottom to top.
-        labels: of the two axes; without them, "first latent" and "second latent".
+        ticks: texts spread evenly along both axes, left to right and bottom to top.
+        labels: of the two axes.
     """
-    figure, (axis,) = new_figure(width=7, height=7)
-    _show_pixels(axis, tiled(pictures, round(len(pictures) ** 0.5)), extent=(0, 1, 0, 1))
+    side = round(len(pictures) ** 0.5)
+    figure, (axis,) = _new_figure(width=7, height=7)
+    _show_pixels(axis, tile_grid(pictures, side, side), extent=(0, 1, 0, 1))
     places = (np.arange(len(ticks)) + 0.5) / max(1, len(ticks))
     axis.set_xticks(places, ticks, fontsize=8)
     axis.set_yticks(places, ticks, fontsize=8)
-    xlabel, ylabel = labels or ("first latent", "second latent")
-    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.set(xlabel=labels[0], ylabel=labels[1])
     axis.set_title(title, fontsize=11)
     return picture(figure, alt or title)
 
@@ -200,23 +199,21 @@ def latent_scatter(
     """Draw 2-D latents side by side, with one legend.
 
     Args:
-        panels: title → (points `(n, 2)`, labels `(n,)` or None for points that are not told apart).
+        panels: title → (points `(n, 2)`, labels `(n,)`, or None where all points look alike).
         names: of the classes, ten at most.
         title: what the figure shows.
         alt: the same for those who cannot see it.
     """
-    figure, axes = new_figure(len(panels), width=4.2 * len(panels) + 1.2, height=4.4)
+    figure, axes = _new_figure(len(panels), width=4.2 * len(panels) + 1.2, height=4.4)
     for axis, (name, (points, labels)) in zip(axes, panels.items(), strict=True):
-        _scatter(axis, points, labels, names)
-        axis.set_title(name, fontsize=10)
+        _scatter(axis, points, labels, names, name)
     handles, texts = axes[-1].get_legend_handles_labels()
     if handles:
         figure.legend(handles, texts, loc="outside right center", fontsize=8, markerscale=3)
-    figure.suptitle(title, fontsize=11)
-    return picture(figure, alt or title)
+    return _titled(figure, title, alt)
 
 
-def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None, names: Sequence[str]) -> None:
+def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None, names: Sequence[str], title: str) -> None:
     """Draw 2-D latents `(n, 2)`, by class where labels are given."""
     if labels is None:
         axis.scatter(*points.T, s=3, color="0.3", alpha=0.4, linewidths=0, rasterized=True)
@@ -227,6 +224,7 @@ def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None, names: S
     axis.set(xlabel="first latent", ylabel="second latent", aspect="equal", adjustable="datalim")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
+    axis.set_title(title, fontsize=10)
 
 
 def samples_on_map(
@@ -240,43 +238,40 @@ def samples_on_map(
     Args:
         panels: title → (points `(n, 2)`, labels `(n,)` or None, places `(m, 2)`, pictures `(m, height, width, 1 or 3)`
             in [0, 1]).
-        names: of the classes.
+        names: of the classes, ten at most.
         title: what the figure shows.
         alt: the same for those who cannot see it.
     """
     figure = Figure(figsize=(9.5, 3.9 * len(panels)), layout="constrained")
     grid = GridSpec(len(panels), 2, figure, width_ratios=(1, 1.15))
+    style = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "alpha": 0.85}
     for line, (name, (points, labels, places, pictures)) in enumerate(panels.items()):
         axis = figure.add_subplot(grid[line, 0])
-        _scatter(axis, points, labels, names)
-        axis.set_title(name, fontsize=10)
-        axis.scatter(*places.T, s=0)  # so that the numbers, which are texts, lie within the axes
-        columns = 6
-        inner = grid[line, 1].subgridspec(-(-len(places) // columns), columns)
-        for number, (place, pixels) in enumerate(zip(places, pictures, strict=True), start=1):
-            style = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "alpha": 0.85}
-            axis.text(*place, str(number), fontsize=7, ha="center", va="center", bbox=style)
-            small = figure.add_subplot(inner[(number - 1) // columns, (number - 1) % columns])
+        _scatter(axis, points, labels, names, name)
+        axis.scatter(*places.T, s=0)  # makes room for the numbers: texts do not widen the axes
+        inner = grid[line, 1].subgridspec(-(-len(places) // MAP_COLUMNS), MAP_COLUMNS)
+        for number, (place, pixels) in enumerate(zip(places, pictures, strict=True)):
+            axis.text(*place, str(number + 1), fontsize=7, ha="center", va="center", bbox=style)
+            small = figure.add_subplot(inner[divmod(number, MAP_COLUMNS)])
             _show_pixels(small, pixels)
-            small.set_title(str(number), fontsize=8, pad=2)
-    figure.suptitle(title, fontsize=11)
-    return picture(figure, alt or title)
+            small.set_title(str(number + 1), fontsize=8, pad=2)
+    return _titled(figure, title, alt)
 
 
-def normal_histograms(values: np.ndarray, title: str, alt: str = "", columns: int = 10) -> PictureWithText:
+def normal_histograms(values: np.ndarray, title: str, alt: str = "") -> PictureWithText:
     """Draw a small histogram of each column of `values` `(n, dimensions)` with the density of N(0, 1) over it."""
+    columns = 10
     rows = -(-values.shape[1] // columns)
     figure = Figure(figsize=(9.5, 0.85 * rows + 0.6), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     line = np.linspace(-4, 4, 81)
-    for number, axis in enumerate(axes):
+    for axis in axes:
         axis.set_axis_off()
-        if number < values.shape[1]:
-            axis.hist(values[:, number], bins=line[::4], density=True, color=COLOURS[5])
-            axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], linewidth=1)
+    for axis, column in zip(axes, values.T, strict=False):
+        axis.hist(column, bins=line[::4], density=True, color=COLOURS[5])
+        axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], linewidth=1)
     axes[0].set_ylim(0, 0.8)
-    figure.suptitle(title, fontsize=11)
-    return picture(figure, alt or title)
+    return _titled(figure, title, alt)
 
 
 def number_grids(
@@ -299,7 +294,7 @@ def number_grids(
     """
     lines, wide = next(iter(grids.values())).shape
     size = (1.8 + 0.75 * wide, 1.8 + 0.45 * lines) if unit else (2.4 * len(grids), 2.9)
-    figure, axes = new_figure(len(grids), width=max(size[0], 0.085 * len(title)), height=size[1])
+    figure, axes = _new_figure(len(grids), width=max(size[0], 0.085 * len(title)), height=size[1])
     for axis, (name, values) in zip(axes, grids.items(), strict=True):
         scale = {"vmin": -1, "vmax": 1, "cmap": "PuOr"} if unit else {"vmin": 0, "cmap": "cividis"}
         shown = axis.imshow(values, **scale)
@@ -313,5 +308,4 @@ def number_grids(
         axis.set_title(name, fontsize=9)
     if unit:
         figure.colorbar(shown, ax=list(axes), label=unit)
-    figure.suptitle(title, fontsize=11)
-    return picture(figure, alt or title)
+    return _titled(figure, title, alt)

@@ -1,4 +1,4 @@
-"""The one display that follows a training, and what it says of a GAN that fails."""
+"""The display that follows a training, and its warning about a GAN that fails."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -11,24 +11,23 @@ from helpers.plots.figures import adversarial_curves, training_curves
 from helpers.plots.pictures import picture_table
 from helpers.plots.tables import table
 
-WON = 0.98  # accuracy of a discriminator from which next to nothing is to be learned
+WON = 0.98  # accuracy of a discriminator that leaves the generator almost nothing to learn
 COLLAPSED = 0.5  # spread of the generated pictures as a share of the real ones'
-EARLY = 1_000  # steps; until then the fakes of a healthy training may be alike, too
-MENDS = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
+EARLY = 1_000  # steps; before it, the fakes of a healthy training may also be alike
+REMEDIES = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
 
 
 class LiveCurves:
     """One output, redrawn after each epoch: the curves, and below them the newest texts or pictures, and a warning."""
 
-    def __init__(self, unit: str, references: Mapping[str, float] | None = None, columns: int = 10) -> None:
+    def __init__(self, unit: str, references: Mapping[str, float] | None = None) -> None:
         """Prepare to draw.
 
         Args:
             unit: of the losses, such as "nats per character".
             references: name → loss of something to compare with.
-            columns: how many pictures there are in a row.
         """
-        self.unit, self.references, self.columns = unit, references or {}, columns
+        self.unit, self.references = unit, references or {}
         self._handles: list[DisplayHandle | None] = []
         self._cell: int | None = None
 
@@ -36,8 +35,8 @@ class LiveCurves:
         """Draw a training so far.
 
         Args:
-            history: a record an epoch, as `training_curves` takes them, or `adversarial_curves` for two networks. The
-                last one's `samples` (name → text), where it has them, are shown as a table.
+            history: a record an epoch with `epoch`, `seconds`, `loss` and `validation`; for two networks, as for
+                `adversarial_curves`. If the last one has `samples` (name → text), a table shows them.
             snapshots: uint8 `(n, height, width, 3)`, 0–255, one an epoch; the last is shown.
         """
         last, is_game = history[-1], "discriminator_loss" in history[-1]
@@ -45,12 +44,12 @@ class LiveCurves:
         if last.get("samples"):
             contents.append(table(last["samples"], f"After epoch {last['epoch']}"))
         if len(snapshots):
-            contents.append(picture_table(snapshots[-1], f"After epoch {last['epoch']}", columns=self.columns))
+            contents.append(picture_table(snapshots[-1], f"After epoch {last['epoch']}", columns=10))
         if is_game:
             warning = trouble(history)
             contents.append(HTML(f"<p role='alert'>⚠ {html.escape(warning)}</p>" if warning else ""))
         cell = getattr(get_ipython(), "execution_count", None)
-        if cell != self._cell:  # a cell that is run again has lost its outputs
+        if cell != self._cell:  # a cell that is run again has new outputs
             self._cell, self._handles = cell, []
         for handle, content in zip(self._handles, contents, strict=False):
             if handle is not None:  # outside a notebook there is none
@@ -59,21 +58,23 @@ class LiveCurves:
 
 
 def trouble(history: Sequence[dict]) -> str:
-    """Return what is wrong with the last two epochs of a GAN's training, with its mends; "" if nothing is.
+    """Return what is wrong with the last two epochs of a GAN's training, and what may help; "" if nothing is wrong.
 
     Args:
         history: as for `adversarial_curves`.
     """
     recent = history[-2:]
+    if len(recent) < 2:
+        return ""
     accuracy, fake = (min(record[name] for record in recent) for name in ("accuracy", "D(fake)"))
-    if len(recent) == 2 and accuracy > WON:
+    if accuracy > WON:
         return (
             f"The discriminator wins. It judges {accuracy:.0%} rightly, and its probability of real for fakes is "
-            f"{fake:.3f}, so the generator learns next to nothing from it. Try {MENDS}."
+            f"{fake:.3f}, so the generator learns almost nothing from it. Try {REMEDIES}."
         )
     had_variety = any(record.get("spread", 1.0) >= COLLAPSED for record in history)
-    was_time = had_variety or recent[0].get("step", EARLY) >= EARLY
-    if len(recent) == 2 and was_time and all(record.get("spread", 1.0) < COLLAPSED for record in recent):
+    is_late = had_variety or recent[0].get("step", EARLY) >= EARLY
+    if is_late and all(record.get("spread", 1.0) < COLLAPSED for record in recent):
         return (
             f"The generated pictures differ from one another only {recent[-1]['spread']:.2f} times as much as real "
             "ones do: the generator has collapsed, or is about to. Try a smaller rate for it, and reset the training."

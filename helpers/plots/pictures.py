@@ -1,4 +1,4 @@
-"""Pictures to display: every figure as a file with a text, rows and grids of pictures, and animations."""
+"""Pictures to display, each a file with a text: figures, rows and grids of pictures, and animations."""
 
 import base64
 import html
@@ -14,18 +14,19 @@ from PIL import Image, ImageDraw, ImageFont
 
 from helpers import images
 
-SMALL = 64  # pixels; a picture no larger than that is enlarged, to at least SHOWN
-SHOWN = 96  # pixels; where a row has more than 4 pictures, else twice as many
-WIDEST = 1_200  # pixels; larger pictures are shrunk until a row of them is no wider
-GAP = 6
+SMALL = 64  # pixels; a picture up to this side is enlarged, to at least SHOWN
+SHOWN = 96  # pixels in a row of more than 4 pictures; in a shorter row twice as many
+WIDEST = 1_200  # pixels; larger pictures are shrunk until their row has this width
+GAP = 6  # pixels
 LINE = 19  # pixels from one line of text to the next
+NAME_WIDTH = 220  # pixels, at most, for the names on the left
 
 
 class PictureWithText:
     """A picture file that a cell shows, with a text for those who cannot see it.
 
-    IPython's own `Image` takes such a text from version 8 on, and Colab has version 7. JupyterLab shows the text of no
-    `Image` at all. So the picture goes out as HTML too, which pages prefer.
+    IPython's own `Image` takes a text from version 8 on, and Colab has version 7. JupyterLab never shows that text.
+    So the picture is sent as HTML too, which a page prefers.
     """
 
     def __init__(self, data: bytes, alt: str, kind: str = "png") -> None:
@@ -42,7 +43,7 @@ class PictureWithText:
 
 
 def picture(figure: Figure, alt: str) -> PictureWithText:
-    """Return a matplotlib figure as a PNG to display, with a text for those who cannot see it."""
+    """Return a matplotlib figure as a PNG with a text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, facecolor="white")
     return PictureWithText(buffer.getvalue(), alt)
@@ -62,12 +63,12 @@ def picture_table(
 
     Args:
         pictures: one of three. Name → `(n, height, width, channels)`: a row each, its name on the left. Name →
-            `(height, width, channels)`, of any sizes: side by side at one height, or in rows of `columns`, each under
-            its name. `(n, height, width, channels)` without names: in rows of `columns`. Floats in [0, 1] (what lies
-            beyond is clipped) or uint8 in 0–255; 1 channel (grey) or 3 (RGB).
+            `(height, width, channels)`, of any sizes: in rows of `columns`, at one height, each under its name.
+            `(n, height, width, channels)`: in rows of `columns`. Floats in [0, 1] (values beyond are clipped) or
+            uint8 in 0–255; 1 channel (grey) or 3 (RGB).
         title: what the sheet shows.
         alt: the same for those who cannot see it; without it, the title and the names.
-        captions: what is written under the columns, if anything.
+        captions: texts under the columns.
         columns: pictures in a row; 0 for all of them in one.
     """
     lines = _lines(pictures, columns)
@@ -77,13 +78,6 @@ def picture_table(
     buffer = io.BytesIO()
     _sheet(lines, title, captions).save(buffer, "PNG")
     return PictureWithText(buffer.getvalue(), alt)
-
-
-def tiled(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Return pictures `(n, h, w, channels)`, n a multiple of `columns`, as one: `(n / columns * h, columns * w, …)`."""
-    _, height, width, channels = pictures.shape
-    rows = pictures.reshape(-1, columns, height, width, channels).swapaxes(1, 2)
-    return rows.reshape(-1, columns * width, channels)
 
 
 def animation(frames: Sequence[np.ndarray], seconds: float, alt: str, columns: int = 1) -> PictureWithText:
@@ -96,13 +90,15 @@ def animation(frames: Sequence[np.ndarray], seconds: float, alt: str, columns: i
         alt: what it shows, for those who cannot see it.
         columns: pictures in a row.
     """
-    frames = [tiled(frame, columns) if np.ndim(frame) == 4 else frame for frame in frames]
-    floats = [frame / np.float32(255) if frame.dtype == np.uint8 else frame for frame in frames]
+    frames = [
+        images.tile_grid(frame, len(frame) // columns, columns) if np.ndim(frame) == 4 else frame for frame in frames
+    ]
+    floats = [images.as_floats(frame) if frame.dtype == np.uint8 else frame for frame in frames]
     return PictureWithText(images.animation(floats, seconds), alt, "gif")
 
 
 def _lines(pictures: Mapping | np.ndarray, columns: int) -> list[tuple[str, list[Image.Image], list[str]]]:
-    """Return rows of pictures, in the size in which they are shown: name on the left, pictures, names above them."""
+    """Return rows, each of a name on the left, pictures at their final size, and the names above these."""
     if isinstance(pictures, Mapping) and np.ndim(next(iter(pictures.values()))) == 4:
         return [(name, _enlarged(row), [""] * len(row)) for name, row in pictures.items()]
     names = list(pictures) if isinstance(pictures, Mapping) else [""] * len(pictures)
@@ -113,27 +109,27 @@ def _lines(pictures: Mapping | np.ndarray, columns: int) -> list[tuple[str, list
 
 
 def _enlarged(row: Sequence[np.ndarray], columns: int = 0) -> list[Image.Image]:
-    """Return pictures at one height: a whole number of times their own, or what keeps `columns` of them in a row."""
+    """Return pictures at one height: a multiple of their own, or one at which `columns` of them fit into a row."""
     height, side = max(len(pixels) for pixels in row), max(max(pixels.shape[:2]) for pixels in row)
     if side <= SMALL:
         height *= -(-(SHOWN if max(columns, len(row)) > 4 else 2 * SHOWN) // side)
     else:
         aspects = [pixels.shape[1] / len(pixels) for pixels in row]
         height = min(height, int(WIDEST / np.mean(aspects) / max(columns, len(row))))
-    made = []
+    enlarged = []
     for pixels in row:
         values = pixels if pixels.dtype == np.uint8 else images.to_uint8(pixels)
         image = Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).convert("RGB")
         size = max(1, round(height * image.width / image.height)), height
-        made.append(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
-    return made
+        enlarged.append(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
+    return enlarged
 
 
 def _sheet(lines: Sequence[tuple[str, list, list[str]]], title: str, captions: Sequence[str]) -> Image.Image:
     """Draw the title, the rows and their names on white."""
     rows = [row for _, row, _ in lines]
     wide = [max(row[k].width for row in rows if k < len(row)) for k in range(max(map(len, rows)))]
-    left = max(max(_width(part) for part in _wrapped(name, 220)) for name, _, _ in lines)
+    left = max(max(_width(part) for part in _wrapped(name, NAME_WIDTH)) for name, _, _ in lines)
     left += 2 * GAP if left else 0
     places = left + GAP + np.cumsum([0, *(width + GAP for width in wide)])
     width = max(int(places[-1]), 420)
@@ -154,7 +150,7 @@ def _sheet(lines: Sequence[tuple[str, list, list[str]]], title: str, captions: S
             y = max(ends) + 2
         for k, image in enumerate(row):
             sheet.paste(image, (int(places[k]) + (wide[k] - image.width) // 2, y))
-        write(name, left, y + (row[0].height - LINE * len(_wrapped(name, 220))) // 2, 220, "ra")
+        write(name, left, y + (row[0].height - LINE * len(_wrapped(name, NAME_WIDTH))) // 2, NAME_WIDTH, "ra")
         y += row[0].height + GAP
     ends = [write(text, places[k] + wide[k] / 2, y, wide[k]) for k, text in enumerate(captions)]
     return sheet.crop((0, 0, width, max([y, *ends]) + GAP))
@@ -162,7 +158,7 @@ def _sheet(lines: Sequence[tuple[str, list, list[str]]], title: str, captions: S
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font of matplotlib's figures, which comes with it."""
+    """Return the font of matplotlib's figures."""
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
 
 
@@ -171,7 +167,7 @@ def _width(text: str, size: int = 15) -> int:
 
 
 def _wrapped(text: str, limit: int, size: int = 15) -> list[str]:
-    """Cut a text into lines that are no wider than `limit` pixels, where its words allow it."""
+    """Cut a text into lines of at most `limit` pixels; only a single word may be wider."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -8,11 +8,11 @@ from IPython.display import HTML
 
 
 def table(rows: Mapping[object, Mapping[str, object] | str], caption: str = "") -> HTML:
-    """Return a table: the name of a row → the name of a column → what is written there, or a row's only text.
+    """Return a table in HTML.
 
     Args:
-        rows: all with the columns of the first, in its order. Floats are rounded to 4 digits; other values are
-            written as they are. A text keeps its line breaks.
+        rows: name of the row → name of the column → value, or name of the row → its only text. All rows have the
+            columns of the first. Floats are rounded to 4 digits. A text keeps its line breaks.
         caption: what the table shows, if the sentence before it does not say so.
     """
     first = next(iter(rows.values()))
