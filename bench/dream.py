@@ -170,13 +170,15 @@ import numpy as np
 import psutil
 import helpers
 from bench import dream
-from helpers import backbones, images, pictures
+from helpers import images
+from helpers.data import photographs
+from helpers.networks import pretrained
 from tools.execute import peak_memory
-backbone = backbones.load_network("inception_v3")
+backbone = pretrained.load_network("inception_v3")
 notebook = dream.lift(dream.NOTEBOOK, *dream.NAMES)
 gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["first edition"]))
 height, width, tile = map(int, sys.argv[1:])
-picture = images.resize(pictures.load_picture("china").pixels, height, width)
+picture = images.resize(photographs.load_picture("china").pixels, height, width)
 settings = dict(octaves=2, steps=1, step=0.01, normalise=notebook.mean_absolute, jitter=tile // 2, tile=tile)
 made = notebook.dream(gradient, picture, **settings)
 assert np.abs(made.picture - picture).max() > 0.005
