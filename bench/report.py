@@ -64,6 +64,12 @@ def rate_row(job, unit, recipe: list[float], ours: list[float], goal, remarks, o
     return Row(job, unit, *medians, ratios, goal, remarks=remarks, operations=operations)
 
 
+def seconds_row(job, recipe: list[float], ours: list[float], goal, remarks) -> Row:
+    """Return the row of a comparison of seconds: medians, and the ratio of each pair of repeats."""
+    ratios = tuple(a / b for a, b in zip(recipe, ours, strict=True))
+    return Row(job, "s", statistics.median(recipe), statistics.median(ours), ratios, goal, remarks=remarks)
+
+
 def merged(repeats: Sequence[Row]) -> Row:
     """Return one row of a comparison that was made several times: medians, and the ratios or differences of all.
 

@@ -180,18 +180,8 @@ def training_loss(sizes: Sizes) -> list[Row]:
         f"of {sizes.word_batch} sequences each; compiling and scoring not counted.",
         f"scored on the first {sizes.context + 1} words of {len(task.held_out)} held-out reviews, padding left out.",
     ]
-    return [
-        Row(
-            f"Transformer, held-out loss after {sizes.seconds:g} s",
-            "nats",
-            book_loss,
-            loss,
-            (),
-            "below 0",
-            True,
-            remarks,
-        )
-    ]
+    job = f"Transformer, held-out loss after {sizes.seconds:g} s"
+    return [Row(job, "nats", book_loss, loss, goal="below 0", remarks=remarks)]
 
 
 def train_for(model: keras.Model, batches: Iterator, seconds: float, most: int | None = None) -> tuple[int, float]:
