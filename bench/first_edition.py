@@ -56,7 +56,7 @@ def whole_dream(sizes: Sizes) -> list[Row]:
 
 
 def painting(sizes: Sizes) -> list[Row]:
-    """Return the row of seconds to the loss that section 8.3's L-BFGS comes to, with three images at each evaluation.
+    """Return the row of seconds to the loss that section 8.3's L-BFGS reaches, with three images at each evaluation.
 
     Both minimise the same loss. The book's begins anew after each round, and forgets the slopes that it has seen.
     """

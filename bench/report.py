@@ -73,11 +73,11 @@ def seconds_row(job, recipe: list[float], ours: list[float], goal, remarks) -> R
 def merged(repeats: Sequence[Row]) -> Row:
     """Return one row of a comparison that was made several times: medians, and the ratios or differences of all.
 
-    It is reached if it was in each of them. Remarks that are the same each time stand there once.
+    It is reached if it was in each of them. Remarks that are the same each time are kept once.
     """
     is_reached = all(row.is_reached for row in repeats)
     ratios = tuple(ratio for row in repeats for ratio in row.ratios) if is_reached else ()
-    remarks: dict[str, list[int]] = {}  # each text, and in which repeats it was said
+    remarks: dict[str, list[int]] = {}  # each text, and its repeats
     for number, row in enumerate(repeats, 1):
         for text in row.remarks:
             remarks.setdefault(text, []).append(number)
@@ -121,7 +121,7 @@ def _cells(row: Row, run: Measurement) -> tuple[str, ...]:
 
 
 def misses_goal(row: Row) -> bool:
-    """Say whether a row does not reach its goal; raise ValueError where `GOAL` does not know the goal's words."""
+    """Return whether a row does not reach its goal; raise ValueError where `GOAL` does not know the goal's words."""
     if not row.goal:
         return False
     if not (words := GOAL.fullmatch(row.goal)):
@@ -152,9 +152,9 @@ def _circumstances(measured: Mapping[str, Measurement]) -> list[str]:
         product = f"{run.gflops:.0f} GFLOP/s" if run.gflops else "not noted"
         repeats = run.repeats or "number not noted"
         note = f" {run.note}" if run.note else ""
-        said = f"{run.date}; {run.machine}; {run.versions}; product of matrices: {product}; repeats: {repeats}.{note}"
-        lines.setdefault(said, []).append(name)
-    return [f"- {', '.join(names)}: {said}" for said, names in lines.items()]
+        text = f"{run.date}; {run.machine}; {run.versions}; product of matrices: {product}; repeats: {repeats}.{note}"
+        lines.setdefault(text, []).append(name)
+    return [f"- {', '.join(names)}: {text}" for text, names in lines.items()]
 
 
 def _figure(value: float, unit: str) -> str:
