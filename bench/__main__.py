@@ -21,6 +21,7 @@ from bench import autoencoders, characters, dream, faces, first_edition, gan, re
 from bench.measure import SMALL, Sizes, machine, matmul_gflops, say, versions
 from bench.report import Measurement, Row, markdown, merged
 from helpers.session import UserError
+from tools.progress import write_whole
 
 
 def repeated(job: Callable[[Sizes], list[Row]]) -> Callable[[Sizes], list[Row]]:
@@ -39,8 +40,8 @@ def repeated(job: Callable[[Sizes], list[Row]]) -> Callable[[Sizes], list[Row]]:
 
 FOLDER = Path(__file__).parent  # of results.json, and of RESULTS.md, which is written from it
 JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
-    "sampling-128": lambda sizes: characters.sampling(sizes, width=128, goal="3,000"),
-    "sampling-384": lambda sizes: characters.sampling(sizes, width=384, goal="1,500"),
+    "sampling-128": lambda sizes: characters.sampling(sizes, width=128, goal=3_000),
+    "sampling-384": lambda sizes: characters.sampling(sizes, width=384, goal=1_500),
     "characters": repeated(characters.training),
     "writing": words.writing,
     "word-speed": words.training_speed,
@@ -115,7 +116,7 @@ def measure(name: str, sizes: Sizes, note: str) -> Measurement:
 
 
 def write_table(kept: dict[str, Measurement]) -> None:
-    results.write_whole(FOLDER / "RESULTS.md", markdown(kept, JOBS))
+    write_whole(FOLDER / "RESULTS.md", markdown(kept, JOBS))
 
 
 def sizes_of(options: argparse.Namespace) -> Sizes:

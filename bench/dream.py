@@ -76,11 +76,11 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 def whole_dream(sizes: Sizes) -> list[Row]:
     """Return the row of the seconds of a whole dream by the second edition."""
-    return compare("second edition", "DeepDream", recipe_dream, RATE, "unit_length", "1.3", sizes)
+    return compare("second edition", "DeepDream", recipe_dream, RATE, "unit_length", 1.3, sizes)
 
 
 def compare(
-    edition: str, what: str, recipe: Callable, step: float, normalise: str, goal: str, sizes: Sizes
+    edition: str, what: str, recipe: Callable, step: float, normalise: str, goal: float, sizes: Sizes
 ) -> list[Row]:
     """Return the row of the seconds of a whole dream with an edition's layers, tracing and compiling included."""
     backbone, notebook = pretrained.load_network("inception_v3"), lift(NOTEBOOK, *NAMES)
@@ -142,7 +142,7 @@ def memory(sizes: Sizes) -> list[Row]:
     tiled = _peak_gigabytes(height, width, tile=512)
     job = f"DeepDream: peak memory of {height:,}x{width:,} in tiles, against a quarter of it in one piece"
     remark = "both are ours, of the same network; it is the most that the process held, TensorFlow included."
-    return [Row(job, "GB", whole, tiled, (whole / tiled,), "under 3 GB", remarks=[remark])]
+    return [Row(job, "GB", whole, tiled, (whole / tiled,), 3, remarks=[remark])]
 
 
 def _peak_gigabytes(height: int, width: int, tile: int) -> float:

@@ -52,7 +52,7 @@ def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarra
 
 def whole_dream(sizes: Sizes) -> list[Row]:
     """Return the row of the seconds of a whole dream by the first edition."""
-    return dream.compare(EDITION, f"DeepDream, {EDITION}", recipe_dream, STEP, "mean_absolute", "1", sizes)
+    return dream.compare(EDITION, f"DeepDream, {EDITION}", recipe_dream, STEP, "mean_absolute", 1, sizes)
 
 
 def painting(sizes: Sizes) -> list[Row]:
@@ -82,7 +82,7 @@ def painting(sizes: Sizes) -> list[Row]:
     history = style.descend(task, task.notebook.minimise, evaluations)
     job = f"style transfer, {EDITION}, {shape[1]}x{shape[2]}: seconds to the loss of {sizes.first_rounds} rounds"
     remark = f"a loss of {goal:.4g} after {evaluations} evaluations."
-    return [style.race_row(job, theirs, history, goal, "1", f"{task.network.name}; {remark}")]
+    return [style.race_row(job, theirs, history, goal, 1, f"{task.network.name}; {remark}")]
 
 
 def gan_networks() -> tuple[keras.Model, keras.Model]:
@@ -138,4 +138,4 @@ def gan_training(sizes: Sizes) -> list[Row]:
     )
     costs = tuple(notebook.step_operations(ours.generator, ours.discriminator, shares=one) for one in (False, True))
     remark = f"arithmetic a picture: {costs[0] / 1e9:.3g} and {costs[1] / 1e9:.3g} GFLOP; faces of {SIDE}x{SIDE}."
-    return [rate_row(f"GAN training, {EDITION}'s network, pictures", "per second", *rates, "1.2", [remark], costs)]
+    return [rate_row(f"GAN training, {EDITION}'s network, pictures", "per second", *rates, 1.2, [remark], costs)]

@@ -70,8 +70,8 @@ def training(sizes: Sizes) -> list[Row]:
 
     peak, rows = matmul_gflops(), []
     for name, share, goal, job in (
-        ("shared", few, "1.2", "GAN training, the book's network, pictures"),
-        ("paper", dataset, "30", "GAN training, preset paper, faces"),
+        ("shared", few, 1.2, "GAN training, the book's network, pictures"),
+        ("paper", dataset, 30, "GAN training, preset paper, faces"),
     ):
         rates = interleaved_rates(trains("recipe", few), trains(name, share), sizes.repeats)
         recipe, ours = (models[each] for each in ("recipe", name))
@@ -116,7 +116,7 @@ def quality(sizes: Sizes) -> list[Row]:
     ]
     job, theirs, ours = f"GAN, KID to held-out faces after {sizes.gan_seconds:.0f} s", found["recipe"], found["paper"]
     # Both KIDs are far above 0, where a ratio would mean nothing.
-    return [Row(job, "KID", theirs.mean, ours.mean, (theirs.mean / ours.mean,), "2", remarks=remarks)]
+    return [Row(job, "KID", theirs.mean, ours.mean, (theirs.mean / ours.mean,), 2, remarks=remarks)]
 
 
 def _painted(notebook: object, model: keras.Model, z: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def step(sizes: Sizes) -> list[Row]:
     flop = 3 * 2 * forward[0], 2 * forward[1]  # to a gradient for the picture is as far back as it was forward
     notes = [remark, f"the convolutions of a step: {flop[0] / 1e9:.3g} and {flop[1] / 1e9:.3g} GFLOP."]
     job = f"style transfer, steps at equal loss, {task.network.name}, {height}x{width}"
-    return [rate_row(job, "per second", *rates, "2.4", notes, flop)]
+    return [rate_row(job, "per second", *rates, 2.4, notes, flop)]
 
 
 def convolutions(network: pretrained.Backbone, height: int, width: int, whole: bool) -> float:
@@ -133,7 +133,7 @@ def descend(task: Task, method: Callable, steps: int, *optimizer: keras.optimize
     return descent.history
 
 
-def race_row(job: str, theirs: float, history: list[dict], loss: float, goal: str, remark: str) -> Row:
+def race_row(job: str, theirs: float, history: list[dict], loss: float, goal: float, remark: str) -> Row:
     """Return the row of `theirs`, the seconds of a recipe to a loss, and of L-BFGS's seconds to the same loss."""
     hits = [place for place, record in enumerate(history) if record["total"] <= loss]
     ours = history[hits[0] if hits else -1]["seconds"]
@@ -156,6 +156,6 @@ def optimisers(sizes: Sizes) -> list[Row]:
     remark = f"{task.network.name}; a loss of {loss:.4g}."
     note = f"{5 * sizes.repeats} steps of the recipe were timed (median {step_seconds:.2f} s)."
     return [
-        race_row(f"{job}, same targets", seconds, history, loss, "15", remark),
-        race_row(f"{job}, three images a step", sizes.style_steps * step_seconds, history, loss, "40", note),
+        race_row(f"{job}, same targets", seconds, history, loss, 15, remark),
+        race_row(f"{job}, three images a step", sizes.style_steps * step_seconds, history, loss, 40, note),
     ]

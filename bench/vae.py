@@ -105,7 +105,7 @@ def training(sizes: Sizes) -> list[Row]:
         "same, is held up only by going step by step.",
         f"the input pipeline alone gives {pipeline:,.0f} pictures a second.",
     ]
-    return [rate_row("VAE training, pictures", "per second", *rates, "4", remarks, (operations, operations))]
+    return [rate_row("VAE training, pictures", "per second", *rates, 4, remarks, (operations, operations))]
 
 
 def grid(sizes: Sizes) -> list[Row]:
@@ -121,4 +121,4 @@ def grid(sizes: Sizes) -> list[Row]:
     )
     remark = f"{len(few)} calls of `predict` were timed, and the whole grid."
     flop = (arithmetic(decoder),) * 2
-    return [rate_row(f"VAE, pictures of a {GRID}x{GRID} grid", "per second", *rates, "400", [remark], flop)]
+    return [rate_row(f"VAE, pictures of a {GRID}x{GRID} grid", "per second", *rates, 400, [remark], flop)]

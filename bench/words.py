@@ -110,7 +110,7 @@ def writing(sizes: Sizes) -> list[Row]:
     rates = interleaved_rates((book_writes, counts[0]), (we_write, counts[1]), sizes.repeats)
     flop = 2 * sizes.context * multiply_adds(book), 2 * multiply_adds(model, tied=model.tokens.count_params())
     remark = f"arithmetic a word: {flop[0] / 1e6:,.0f} MFLOP (all positions) and {flop[1] / 1e6:.1f} MFLOP (one)."
-    return [rate_row("words written, five temperatures", "per second", *rates, "200", [remark], flop)]
+    return [rate_row("words written, five temperatures", "per second", *rates, 200, [remark], flop)]
 
 
 def training_speed(sizes: Sizes) -> list[Row]:
@@ -136,7 +136,7 @@ def training_speed(sizes: Sizes) -> list[Row]:
         f"all words at each of {places:.2f} places a word, padding too; ours is over the rare words only where one "
         f"comes, {share:.0%} of the time, and leaves padding out."
     )
-    return [rate_row("Transformer training, words", "per second", *rates, "3", [remark], flop)]
+    return [rate_row("Transformer training, words", "per second", *rates, 3, [remark], flop)]
 
 
 def training_loss(sizes: Sizes) -> list[Row]:
@@ -158,7 +158,7 @@ def training_loss(sizes: Sizes) -> list[Row]:
         f"scored on the first {sizes.context + 1} words of {len(task.held_out)} held-out reviews, padding left out.",
     ]
     job = f"Transformer, held-out loss after {sizes.seconds:g} s"
-    return [Row(job, "nats", book_loss, loss, goal="below 0", remarks=remarks)]
+    return [Row(job, "nats", book_loss, loss, goal=0, remarks=remarks)]
 
 
 def train_for(model: keras.Model, batches: Iterator, seconds: float, most: int | None = None) -> tuple[int, float]:

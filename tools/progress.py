@@ -1,8 +1,9 @@
-"""What the terminal shows while notebooks run, and the table that closes the run."""
+"""What the terminal and the files show of a run of notebooks."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -93,3 +94,13 @@ def table(results: list[Result]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     return "\n".join(["", lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file's text whole or not at all: other runs may write it too."""
+    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

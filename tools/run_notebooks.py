@@ -22,7 +22,7 @@ from nbclient.exceptions import CellExecutionError
 
 from tools.execute import Kernel, execute
 from tools.pages import Result, index_page, notebook_page, thumbnail
-from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of
+from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = "02_deep_dream"  # it takes the shortest, so there is something to look at while the others run
@@ -135,16 +135,6 @@ def write_index(build: Path, notebooks: Path) -> None:
             newest = max(files, key=lambda file: file.stat().st_mtime_ns)
             results.append(Result(**json.loads(newest.read_text(encoding="utf-8"))))
     write_whole(build / "index.html", index_page(results))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file's text whole or not at all: other runs may write it too."""
-    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
