@@ -5,8 +5,6 @@
   test [PATHS]    style, unit tests, claims and all notebooks in the smoke profile, without network
   test-all        the same and the tests marked slow: whole notebooks in the browser, kills, installs, bench jobs
   test-colab      explorers and notebooks with the packages that Colab has; needs Python 3.13 (finds it by itself)
-  soak            the slow tests in their long form: a thousand damaged files a loader, thirty killed
-                  runs of a notebook, all notebooks at the same time; an hour or two
   lab             open JupyterLab on notebooks/
   data            fetch every real data set that can be fetched
   bundle          pack the project, its packages and what data may be passed on into build/bundle/generative/,
@@ -26,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 from tools.colab import lay_out, make_repository
@@ -35,9 +33,6 @@ from tools.environment import Environment, SetupError, find_python
 ROOT = Path(__file__).resolve().parent
 GUARD_TEST = "tests/test_network_guard.py"
 COLAB_PYTHON = "3.13"
-# What a notebook shows and moves, from Python: the parts that depend on IPython's and ipywidgets' versions.
-SHOWING = ["explorer*", "*_explorer*", "frames", "latent_pad", "plots"]
-SHOWING_TESTS = sorted({path for name in SHOWING for path in (ROOT / "tests").glob(f"test_{name}.py")})
 # An upload in a widget is one message, and beyond Tornado's 10 MiB the connection to the kernel breaks.
 LAB_OPTIONS = ['--ServerApp.tornado_settings={"websocket_max_message_size": 268435456}']
 
@@ -61,16 +56,55 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def environment(name: str = ".venv", files: tuple = ("default.txt",)) -> Environment:
-    """Return the environment in the folder that VENV names, or else in `name` in the checkout."""
-    override = os.environ.get("VENV") if name == ".venv" else None
-    return Environment(Path(override).expanduser().absolute() if override else ROOT / name, list(files))
+def environment(*files: str) -> Environment:
+    """Return the environment in the folder that VENV names (default: .venv), with the packages of `files`."""
+    folder = os.environ.get("VENV")
+    return Environment(Path(folder).expanduser().absolute() if folder else ROOT / ".venv", ["default.txt", *files])
+
+
+def run_module(name: str, rest: list[str]) -> int:
+    """Run a module in the environment with the arguments of the command line."""
+    options = ["--notebook-dir", ROOT / "notebooks", *LAB_OPTIONS] if name == "jupyterlab" else []
+    return hand_over([environment().ensure(), "-m", name, *options, *rest])
+
+
+def test(rest: list[str]) -> int:
+    """Run pytest, with the network guard, on the paths in `rest` or else on everything."""
+    python = environment("test.txt").ensure()
+    has_paths = any(argument and (ROOT / argument.split("::")[0]).exists() for argument in rest)
+    selection = [*rest, GUARD_TEST] if has_paths else [*rest, "tests", "notebooks"]
+    with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
+        return hand_over([python, "-m", "pytest", *selection], testing_variables(dict(os.environ), scratch))
+
+
+def test_all(rest: list[str]) -> int:
+    return test(["-m", "", *rest])
+
+
+def test_colab(rest: list[str]) -> int:
+    """Run what depends on the versions of IPython and ipywidgets, with those that Colab has."""
+    maker = find_python(COLAB_PYTHON)
+    if maker is None:
+        raise SetupError(f"test-colab needs Python {COLAB_PYTHON}, as Colab has it, and found none on this machine.")
+    files = ["colab.txt", "test.txt"]
+    python = Environment(ROOT / ".venv-colab", files, maker=maker, version=COLAB_PYTHON, linked=False).ensure()
+    folder = ROOT / "build" / "colab"
+    shutil.rmtree(folder, ignore_errors=True)
+    notebooks = lay_out(folder / "content", rest)
+    if not notebooks:
+        raise SetupError(f"no notebook begins with {' or '.join(rest)}. Name some by their numbers: test-colab 02 05.")
+    names = ("*explorer*", "*frames*", "*pad*", "*plots*")
+    tests = sorted({path for name in names for path in (ROOT / "tests").glob(f"test_{name}.py")})
+    variables = testing_variables(dict(os.environ), str(folder))
+    variables["GENERATIVE_REPOSITORY"] = make_repository(folder / "repository")
+    variables["ROUND_PRODUCTS"] = "1"  # as on GPUs: tests/guard/rounding.py
+    return hand_over([python, "-m", "pytest", GUARD_TEST, *tests, *notebooks], variables)
 
 
 def testing_variables(variables: dict[str, str], scratch: str) -> dict[str, str]:
     """Return `variables` with what tests need: smallest budgets, no network, results in `scratch`.
 
-    Real data is used where GENERATIVE_DATA_DIR says that it lies on this machine, stand-ins elsewhere.
+    Real data is used if GENERATIVE_DATA_DIR names a folder of it, else the stand-ins.
     """
     changed = dict(variables, NB_PROFILE="smoke", NB_OFFLINE="1", NB_OUTPUT_DIR=scratch)
     changed["NB_DATA"] = "auto" if variables.get("GENERATIVE_DATA_DIR") else "standin"
@@ -83,78 +117,9 @@ def testing_variables(variables: dict[str, str], scratch: str) -> dict[str, str]
     return {**dict.fromkeys(threads, "1"), **changed}
 
 
-def run(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "tools.run_notebooks", *rest])
-
-
-def test(rest: list[str]) -> int:
-    return run_pytest(environment(files=("default.txt", "test.txt")), rest, ["tests", "notebooks"])
-
-
-def test_all(rest: list[str]) -> int:
-    return test(["-m", "", *rest])
-
-
-def test_colab(rest: list[str]) -> int:
-    maker = find_python(COLAB_PYTHON)
-    if maker is None:
-        raise SetupError(f"test-colab needs Python {COLAB_PYTHON}, as Colab has it, and found none on this machine.")
-    files = ["colab.txt", "test.txt"]
-    python = Environment(ROOT / ".venv-colab", files, maker=maker, version=COLAB_PYTHON, linked=False).ensure()
-    place = ROOT / "build" / "colab"
-    shutil.rmtree(place, ignore_errors=True)
-    notebooks = lay_out(place / "content", rest)
-    if not notebooks:
-        raise SetupError(f"no notebook begins with {' or '.join(rest)}. Name some by their numbers: test-colab 02 05.")
-    variables = testing_variables(dict(os.environ), str(place))
-    variables["GENERATIVE_REPOSITORY"] = make_repository(place / "repository")
-    variables["ROUND_PRODUCTS"] = "1"  # as on GPUs: tests/guard/rounding.py
-    return hand_over([python, "-m", "pytest", GUARD_TEST, *SHOWING_TESTS, *notebooks], variables)
-
-
-def soak(rest: list[str]) -> int:
-    """Run the slow tests in their long form; which variables say how long, CONTRIBUTING.md tells."""
-    long = {"FUZZ_INPUTS": "1000", "SOAK_LIMIT_KILLS": "30", "SOAK_LIMIT_SECONDS": "20"}
-    for name, value in {**long, "SOAK_TOGETHER": "smoke,quick", "SOAK_SEED": str(int(time.time()))}.items():
-        os.environ.setdefault(name, value)
-    print(f"SOAK_SEED={os.environ['SOAK_SEED']} does it again", flush=True)
-    return test(["-m", "slow", "--timeout=3600", "--durations=0", *rest])
-
-
-def run_pytest(place: Environment, rest: list[str], everything: list[str]) -> int:
-    """Run pytest on the paths in `rest`, or else on `everything`, with the network guard; return its status."""
-    python = place.ensure()
-    has_paths = any(argument and (ROOT / argument.split("::")[0]).exists() for argument in rest)
-    selection = [*rest, GUARD_TEST] if has_paths else [*rest, *everything]
-    with tempfile.TemporaryDirectory(prefix="generative-") as scratch:
-        variables = testing_variables(dict(os.environ), scratch)
-        return hand_over([python, "-m", "pytest", *selection], variables)
-
-
-def lab(rest: list[str]) -> int:
-    options = ["--notebook-dir", ROOT / "notebooks", *LAB_OPTIONS]
-    return hand_over([environment().ensure(), "-m", "jupyterlab", *options, *rest])
-
-
-def data(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "helpers.data.sources", *rest])
-
-
-def bundle(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "tools.bundle", *rest])
-
-
-def bench(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "bench", *rest])
-
-
-def stamp(rest: list[str]) -> int:
-    return hand_over([environment().ensure(), "-m", "tools.stamp", *rest])
-
-
 def clean(rest: list[str]) -> int:
-    rooms = [ROOT / room for room in ("helpers", "tools", "tests", "bench")]
-    caches = [cache for room in rooms for cache in room.rglob("__pycache__")]
+    folders = [ROOT / name for name in ("helpers", "tools", "tests", "bench")]
+    caches = [cache for folder in folders for cache in folder.rglob("__pycache__")]
     for folder in [ROOT / "build", ROOT / ".pytest_cache", ROOT / ".ruff_cache", *caches]:
         shutil.rmtree(folder, ignore_errors=True)
     print("Removed build/ and the caches. Data (data/cache/) and the environment (.venv/) stay.")
@@ -164,7 +129,7 @@ def clean(rest: list[str]) -> int:
 def hand_over(command: list, variables: dict[str, str] | None = None) -> int:
     """Run the last command of a target in the checkout and return its exit status.
 
-    Ctrl-C reaches that command as well, so it may finish in its own way.
+    Ctrl-C reaches that command as well, so it can finish in its own way.
     """
     process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=variables)
     while True:
@@ -175,16 +140,15 @@ def hand_over(command: list, variables: dict[str, str] | None = None) -> int:
 
 
 TARGETS = {
-    "run": run,
+    "run": partial(run_module, "tools.run_notebooks"),
     "test": test,
     "test-all": test_all,
     "test-colab": test_colab,
-    "soak": soak,
-    "lab": lab,
-    "data": data,
-    "bundle": bundle,
-    "bench": bench,
-    "stamp": stamp,
+    "lab": partial(run_module, "jupyterlab"),
+    "data": partial(run_module, "helpers.data.sources"),
+    "bundle": partial(run_module, "tools.bundle"),
+    "bench": partial(run_module, "bench"),
+    "stamp": partial(run_module, "tools.stamp"),
     "clean": clean,
 }
 

@@ -21,6 +21,7 @@ from bench import autoencoders, characters, dream, faces, first_edition, gan, re
 from bench.measure import SMALL, Sizes, machine, matmul_gflops, say, versions
 from bench.report import Measurement, Row, markdown, merged
 from helpers.session import UserError
+from tools.progress import write_whole
 
 
 def repeated(job: Callable[[Sizes], list[Row]]) -> Callable[[Sizes], list[Row]]:
@@ -39,8 +40,8 @@ def repeated(job: Callable[[Sizes], list[Row]]) -> Callable[[Sizes], list[Row]]:
 
 FOLDER = Path(__file__).parent  # of results.json, and of RESULTS.md, which is written from it
 JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
-    "sampling-128": lambda sizes: characters.sampling(sizes, width=128, goal="3,000"),
-    "sampling-384": lambda sizes: characters.sampling(sizes, width=384, goal="1,500"),
+    "sampling-128": lambda sizes: characters.sampling(sizes, width=128, goal=3_000),
+    "sampling-384": lambda sizes: characters.sampling(sizes, width=384, goal=1_500),
     "characters": repeated(characters.training),
     "writing": words.writing,
     "word-speed": words.training_speed,
@@ -115,13 +116,13 @@ def measure(name: str, sizes: Sizes, note: str) -> Measurement:
 
 
 def write_table(kept: dict[str, Measurement]) -> None:
-    results.write_whole(FOLDER / "RESULTS.md", markdown(kept, JOBS))
+    write_whole(FOLDER / "RESULTS.md", markdown(kept, JOBS))
 
 
 def sizes_of(options: argparse.Namespace) -> Sizes:
-    """Return the sizes with the budgets that the command line gives."""
-    given = {name: getattr(options, name) for name in ("repeats", "seconds", "shares", "character_batch")}
-    return replace(SMALL if options.small else Sizes(), **{name: value for name, value in given.items() if value})
+    """Return the sizes that the command line asks for."""
+    sizes = SMALL if options.small else Sizes()
+    return replace(sizes, repeats=options.repeats or sizes.repeats)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -133,14 +134,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     keeping.add_argument("--small", action="store_true", help="the smallest sizes, to see that everything runs")
     parser.add_argument("--note", default="", help="a sentence on the circumstances, kept with the figures")
     parser.add_argument("--repeats", type=int, help="of each timing (default 3)")
-    parser.add_argument("--seconds", type=float, help="of training before the Transformers are scored (default 120)")
-    parser.add_argument(
-        "--shares",
-        nargs="+",
-        type=float,
-        help="of the book's seconds that our character model may take, tried in turn until it has the book's loss",
-    )
-    parser.add_argument("--character-batch", type=int, help="windows in our batch of characters (default 32)")
     options = parser.parse_args(arguments)
     if options.table and options.only:
         parser.error("--table measures nothing, so leave out --only")

@@ -44,7 +44,7 @@ class Task:
         return window_batches(self.training, length=50, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
 
 
-def sampling(sizes: Sizes, width: int, goal: str) -> list[Row]:
+def sampling(sizes: Sizes, width: int, goal: float) -> list[Row]:
     """Return the row of characters sampled per second at one width of the LSTM (its weights do not matter)."""
     task = Task(sizes)
     symbols, notebook = len(task.vocabulary), task.notebook
@@ -83,8 +83,8 @@ def training(sizes: Sizes) -> list[Row]:
     job = f"characters: seconds to the loss of the book's after {sizes.windows:,} windows"
     loss_job = f"characters: held-out loss, ours in {sizes.shares[0]:.2f} of the book's seconds"
     return [
-        Row(job, "s", book_seconds, seconds, ratios, "3", is_reached, remarks),
-        Row(loss_job, "nats", book_loss, first.loss, goal="not above 0"),
+        Row(job, "s", book_seconds, seconds, ratios, 3, is_reached, remarks),
+        Row(loss_job, "nats", book_loss, first.loss, goal=0),
     ]
 
 

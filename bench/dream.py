@@ -5,16 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.measure import SEED, Sizes, say, seconds_of
-from bench.report import Row
+from bench.measure import Sizes, interleaved_seconds, say
+from bench.report import Row, seconds_row
 from helpers.data import photographs
 from helpers.networks import pretrained
 from tools.lift import lift
@@ -24,19 +22,33 @@ NAMES = ("dream", "mixture", "compile_gradient", "unit_length", "mean_absolute")
 OCTAVES, FACTOR, RATE = 3, 1.4, 20.0  # as the second edition has them
 
 
-def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarray, steps: int) -> np.ndarray:
-    """Dream as the second edition does, the shrunk original kept up to date (its code misspells that name).
+def by_octaves(picture: np.ndarray, steps: int, resize: Callable, climb: Callable) -> np.ndarray:
+    """Return a picture dreamed in both editions' loop, the shrunk original kept up to date (one misspells its name).
 
-    Args:
-        net: InceptionV3 without its classifier, or another that takes (1, height, width, 3) in [-1, 1].
-        weights: layer → weight.
-        picture: `(height, width, 3)` in [0, 1].
-        steps: in each octave.
-
-    Returns:
-        `(height, width, 3)`, in [0, 1] but for what the ascent has pushed beyond.
+    `picture` is `(height, width, 3)` in [0, 1], and so is the result, except for what the ascent pushes beyond.
+    `resize(image, shape)` and `climb(image)` take and give `(1, height, width, 3)` in [-1, 1].
     """
-    extractor = keras.Model(inputs=net.inputs, outputs={name: net.get_layer(name).output for name in weights})
+    original = picture[None] * 2 - 1
+    shapes = [tuple(int(side / FACTOR**octave) for side in picture.shape[:2]) for octave in range(OCTAVES)][::-1]
+    shrunk, image = resize(original, shapes[0]), original
+    for shape in shapes:
+        image = resize(image, shape)
+        for _ in range(steps):
+            image = climb(image)
+        same_size = resize(original, shape)
+        image = image + same_size - resize(shrunk, shape)
+        shrunk = same_size
+    return (np.asarray(image)[0] + 1) / 2
+
+
+def looker(net: keras.Model, weights: dict[str, float]) -> keras.Model:
+    """Return the net that gives what the layers with a weight see, by their names."""
+    return keras.Model(inputs=net.inputs, outputs={name: net.get_layer(name).output for name in weights})
+
+
+def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarray, steps: int) -> np.ndarray:
+    """Dream as the second edition does: `net` takes [-1, 1], `weights` are by layer, `steps` in each octave."""
+    extractor = looker(net, weights)
 
     def loss_of(image):
         seen = extractor(image)
@@ -53,51 +65,7 @@ def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarra
         gradient = tf.math.l2_normalize(tape.gradient(loss, image))
         return loss, image + rate * gradient
 
-    original = tf.constant(picture[None] * 2 - 1)
-    whole = original.shape[1:3]
-    shapes = [tuple(int(side / FACTOR**octave) for side in whole) for octave in range(OCTAVES)][::-1]
-    shrunk, image = tf.image.resize(original, shapes[0]), tf.identity(original)
-    for shape in shapes:
-        image = tf.image.resize(image, shape)
-        for _ in range(steps):
-            _, image = ascent_step(image, RATE)
-        same_size = tf.image.resize(original, shape)
-        image += same_size - tf.image.resize(shrunk, shape)
-        shrunk = tf.image.resize(original, shape)
-    return (image.numpy()[0] + 1) / 2
-
-
-def our_dream(backbone: pretrained.Backbone, picture: np.ndarray, steps: int, as_the_book: bool) -> np.ndarray:
-    """Dream as the notebook does, with the second edition's settings and no roll; compiles anew each time.
-
-    Climbing multiplies the smallest difference: noise of a millionth in the first picture gives another dream, and
-    so does another order of rounding. To see whether both do the same, `as_the_book` takes the book's resizing,
-    range and function for the length, and the comparison is made after one step in each octave.
-    """
-    notebook = lift(NOTEBOOK, *NAMES)
-    normalise, length = notebook.unit_length, RATE / 2  # the notebook's pictures have half the book's range
-    if as_the_book:
-        notebook.images = SimpleNamespace(resize=lambda values, *size: tf.image.resize(values, size).numpy())
-        backbone = replace(backbone, preprocessing=pretrained.Preprocessing("book", _from_books_range(backbone), _same))
-        normalise, length, picture = _books_length, RATE, picture * 2 - 1
-    gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["second edition"]))
-    settings = {"step": length, "normalise": normalise}
-    dreamed = notebook.dream(gradient, picture, OCTAVES, FACTOR, steps, **settings).picture
-    return (dreamed + 1) / 2 if as_the_book else dreamed
-
-
-def _same(values):
-    return values
-
-
-def _from_books_range(backbone: pretrained.Backbone) -> Callable:
-    """Return what turns [-1, 1] into what the net takes: for InceptionV3, nothing."""
-    preprocess = backbone.preprocessing.preprocess
-    return _same if backbone.preprocessing is pretrained.INCEPTION else lambda values: preprocess(values / 2 + 0.5)
-
-
-def _books_length(gradient: np.ndarray) -> np.ndarray:
-    return tf.math.l2_normalize(gradient).numpy()
+    return by_octaves(picture, steps, tf.image.resize, lambda image: ascent_step(image, RATE)[1])
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:
@@ -107,59 +75,40 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def whole_dream(sizes: Sizes) -> list[Row]:
-    """Return the row of the seconds of a whole dream, tracing and compiling included."""
-    backbone = pretrained.load_network("inception_v3")
-    weights = backbone.presets.dream["second edition"]
+    """Return the row of the seconds of a whole dream by the second edition."""
+    return compare("second edition", "DeepDream", recipe_dream, RATE, "unit_length", 1.3, sizes)
+
+
+def compare(
+    edition: str, what: str, recipe: Callable, step: float, normalise: str, goal: float, sizes: Sizes
+) -> list[Row]:
+    """Return the row of the seconds of a whole dream with an edition's layers, tracing and compiling included."""
+    backbone, notebook = pretrained.load_network("inception_v3"), lift(NOTEBOOK, *NAMES)
+    weights = backbone.presets.dream[edition]
     picture = photographs.load_picture("china", sizes.dream_height).pixels
-    results: dict[str, np.ndarray] = {}
-    net = in_books_range(backbone)
-    actions = {
-        "recipe": lambda: recipe_dream(net, weights, picture, sizes.dream_steps),
-        "ours": lambda: our_dream(backbone, picture, sizes.dream_steps, as_the_book=False),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    net = in_books_range(backbone, edition)
+    # The notebook's pictures have half the book's range.
+    settings = {"step": step / 2, "normalise": getattr(notebook, normalise)}
 
-    def keep(name: str) -> None:
-        results[name] = actions[name]()
+    def ours() -> None:
+        gradient = notebook.compile_gradient(backbone, notebook.mixture(weights))
+        notebook.dream(gradient, picture, OCTAVES, FACTOR, sizes.dream_steps, **settings)
 
-    for _ in range(sizes.repeats):  # in turn, so that other work on the machine hits both
-        for name in actions:
-            seconds[name].append(seconds_of(lambda name=name: keep(name)))
-            say(f"dream, {name}: {seconds[name][-1]:.1f} s")
-    first = recipe_dream(net, weights, picture, steps=1)
-    same = similarity(first, our_dream(backbone, picture, steps=1, as_the_book=True))
-    whole = similarity(results["recipe"], our_dream(backbone, picture, sizes.dream_steps, as_the_book=True))
-    noise = np.random.default_rng(SEED).normal(scale=1e-6, size=picture.shape).astype(np.float32)
-    shaken = similarity(first, recipe_dream(net, weights, picture + noise, steps=1))
-    ratios = tuple(book / ours for book, ours in zip(seconds["recipe"], seconds["ours"], strict=True))
-    size = f"{picture.shape[0]}x{picture.shape[1]}"
-    return [
-        Row(
-            f"DeepDream: whole dream, {OCTAVES} octaves of {sizes.dream_steps} steps, {size}",
-            "s",
-            float(np.median(seconds["recipe"])),
-            float(np.median(seconds["ours"])),
-            ratios,
-            "1.3",
-            remarks=[
-                f"{backbone.name}; tracing and compiling are in the seconds of both.",
-                f"structural similarity of the recipe's picture and ours, with the book's range and resizing: "
-                f"{same:.5f} after one step in each octave, {whole:.2f} after {sizes.dream_steps} (goal 0.98). The "
-                "climb magnifies rounding: the recipe against itself, with noise of 1e-6 added first, is at "
-                f"{shaken:.3f} after one step. So no two whole dreams agree that differ in anything.",
-            ],
-        )
-    ]
+    actions = (lambda: recipe(net, weights, picture, sizes.dream_steps)), ours
+    size = "x".join(map(str, picture.shape[:2]))
+    job = f"{what}: whole dream, {OCTAVES} octaves of {sizes.dream_steps} steps, {size}"
+    remark = f"{backbone.name}; tracing and compiling are in the seconds of both; without the first edition's maximum."
+    return [seconds_row(job, *interleaved_seconds(actions, sizes.repeats), goal, [remark])]
 
 
-def in_books_range(backbone: pretrained.Backbone, edition: str = "second edition") -> keras.Model:
+def in_books_range(backbone: pretrained.Backbone, edition: str) -> keras.Model:
     """Return the net itself where it takes [-1, 1], as InceptionV3 does, or else behind a layer that converts."""
     if backbone.preprocessing is pretrained.INCEPTION:
         return backbone.model
     entrance = keras.Input((None, None, 3))
-    values = keras.layers.Lambda(_from_books_range(backbone))(entrance)
+    convert = keras.layers.Lambda(lambda values: backbone.preprocessing.preprocess(values / 2 + 0.5))
     names = list(backbone.presets.dream[edition])
-    seen = pretrained.features(backbone, names)(values)
+    seen = pretrained.features(backbone, names)(convert(entrance))
     outputs = [keras.layers.Identity(name=name)(seen[name]) for name in names]
     return keras.Model(entrance, outputs)
 
@@ -170,13 +119,15 @@ import numpy as np
 import psutil
 import helpers
 from bench import dream
-from helpers import backbones, images, pictures
+from helpers import images
+from helpers.data import photographs
+from helpers.networks import pretrained
 from tools.execute import peak_memory
-backbone = backbones.load_network("inception_v3")
+backbone = pretrained.load_network("inception_v3")
 notebook = dream.lift(dream.NOTEBOOK, *dream.NAMES)
 gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["first edition"]))
 height, width, tile = map(int, sys.argv[1:])
-picture = images.resize(pictures.load_picture("china").pixels, height, width)
+picture = images.resize(photographs.load_picture("china").pixels, height, width)
 settings = dict(octaves=2, steps=1, step=0.01, normalise=notebook.mean_absolute, jitter=tile // 2, tile=tile)
 made = notebook.dream(gradient, picture, **settings)
 assert np.abs(made.picture - picture).max() > 0.005
@@ -189,17 +140,9 @@ def memory(sizes: Sizes) -> list[Row]:
     height, width = sizes.large_picture
     whole = _peak_gigabytes(height // 2, width // 2, tile=max(height, width))
     tiled = _peak_gigabytes(height, width, tile=512)
-    return [
-        Row(
-            f"DeepDream: peak memory of {height:,}x{width:,} in tiles, against a quarter of it in one piece",
-            "GB",
-            whole,
-            tiled,
-            (whole / tiled,),
-            "under 3 GB",
-            remarks=["both are ours, of the same network; it is the most that the process held, TensorFlow included."],
-        )
-    ]
+    job = f"DeepDream: peak memory of {height:,}x{width:,} in tiles, against a quarter of it in one piece"
+    remark = "both are ours, of the same network; it is the most that the process held, TensorFlow included."
+    return [Row(job, "GB", whole, tiled, (whole / tiled,), 3, remarks=[remark])]
 
 
 def _peak_gigabytes(height: int, width: int, tile: int) -> float:

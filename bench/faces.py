@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.measure import Sizes, say, train_for_seconds
 from bench.report import Row
-from bench.vae import NOTEBOOK, trained
+from bench.vae import NOTEBOOK, RecipeVAE, trained
 from helpers.data import faces as face_data
 from helpers.training.batches import PictureBatches
 from tools.lift import lift
@@ -21,38 +21,27 @@ from tools.lift import lift
 SIDE, LATENT, BATCH, OUR_BATCH = 32, 200, 128, 64  # the book's, and our notebook's batch
 
 
-class RecipeVAE(keras.Model):
-    """Foster, *Generative Deep Learning*, 2nd edition, chapter 3, the faces; written afresh.
+def recipe() -> RecipeVAE:
+    """Return Foster's model, *Generative Deep Learning*, 2nd edition, chapter 3, the faces; pictures in [0, 1]."""
 
-    2,000 times the mean squared error of a number, plus the KL of a picture; pictures in [0, 1].
-    """
+    def blocks(layer: type) -> list[keras.layers.Layer]:
+        triples = [[layer(128, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU()] for _ in range(4)]
+        return [each for triple in triples for each in triple]
 
-    def __init__(self) -> None:
-        super().__init__()
-        blocks = [keras.Input((SIDE, SIDE, 3))]
-        for _ in range(4):
-            blocks += [layers.Conv2D(128, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU()]
-        self.encoder = keras.Sequential([*blocks, layers.Flatten(), layers.Dense(2 * LATENT)])
-        blocks = [keras.Input((LATENT,)), layers.Dense(2 * 2 * 128), layers.BatchNormalization(), layers.LeakyReLU()]
-        blocks.append(layers.Reshape((2, 2, 128)))
-        for _ in range(4):
-            blocks += [layers.Conv2DTranspose(128, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU()]
-        self.decoder = keras.Sequential([*blocks, layers.Conv2DTranspose(3, 3, 1, "same", activation="sigmoid")])
-        self.compile(keras.optimizers.Adam(5e-4))
+    start = [layers.Dense(2 * 2 * 128), layers.BatchNormalization(), layers.LeakyReLU(), layers.Reshape((2, 2, 128))]
+    end = layers.Conv2DTranspose(3, 3, 1, "same", activation="sigmoid")
+    down, up = blocks(layers.Conv2D), blocks(layers.Conv2DTranspose)
+    encoder = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *down, layers.Flatten(), layers.Dense(2 * LATENT)])
+    model = RecipeVAE(encoder, keras.Sequential([keras.Input((LATENT,)), *start, *up, end]), recipe_loss)
+    model.compile(keras.optimizers.Adam(5e-4))
+    return model
 
-    def call(self, pictures):
-        return self.decoder(tf.split(self.encoder(pictures), 2, axis=-1)[0])
 
-    def train_step(self, pictures):
-        with tf.GradientTape() as tape:
-            mean, log_variance = tf.split(self.encoder(pictures, training=True), 2, axis=-1)
-            z = mean + tf.exp(0.5 * log_variance) * tf.random.normal(tf.shape(mean))
-            rebuilt = self.decoder(z, training=True)
-            divergence = -0.5 * (1 + log_variance - tf.square(mean) - tf.exp(log_variance))
-            error = 2_000 * tf.reduce_mean(tf.square(pictures - rebuilt))
-            loss = error + tf.reduce_mean(tf.reduce_sum(divergence, axis=1))
-        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        return {"loss": loss}
+def recipe_loss(pictures, decoded, mean, log_variance):
+    """2,000 times the mean squared error of a number, plus the KL of a picture."""
+    divergence = -0.5 * (1 + log_variance - tf.square(mean) - tf.exp(log_variance))
+    error = 2_000 * tf.reduce_mean(tf.square(pictures - decoded))
+    return error + tf.reduce_mean(tf.reduce_sum(divergence, axis=1))
 
 
 def rebuilding(sizes: Sizes) -> list[Row]:
@@ -60,10 +49,10 @@ def rebuilding(sizes: Sizes) -> list[Row]:
     keras.utils.set_random_seed(sizes.seed)
     faces = face_data.load_faces(sizes.gan_faces, sizes.gan_scored)
     halved = _halved(faces.test_images / np.float32(255))
-    recipe, recipe_pictures = _recipe_trained(faces.train_images, sizes)
+    book, recipe_pictures = _recipe_trained(faces.train_images, sizes)
     ours, our_pictures = _ours_trained(faces.train_images, sizes)
     rebuilt = tf.sigmoid(ours.predict(faces.test_images / np.float32(255), verbose=0)).numpy()
-    errors = _grey_levels(recipe.predict(halved, verbose=0), halved), _grey_levels(_halved(rebuilt), halved)
+    errors = _grey_levels(book.predict(halved, verbose=0), halved), _grey_levels(_halved(rebuilt), halved)
     mean = _grey_levels(_halved(faces.train_images.mean(axis=0, keepdims=True) / 255), halved)
     say(f"rebuilt faces: {errors[0]:.2f} and {errors[1]:.2f} grey levels")
     remarks = [
@@ -77,7 +66,7 @@ def rebuilding(sizes: Sizes) -> list[Row]:
 
 def _recipe_trained(pictures: np.ndarray, sizes: Sizes) -> tuple[keras.Model, int]:
     """Train as the book does, on JPEG files that are read anew in each epoch."""
-    model, batch = RecipeVAE(), min(BATCH, len(pictures))
+    model, batch = recipe(), min(BATCH, len(pictures))
     with tempfile.TemporaryDirectory() as folder:
         for number, picture in enumerate(pictures):
             Image.fromarray(picture).save(Path(folder) / f"{number:06d}.jpg", quality=95)

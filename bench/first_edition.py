@@ -17,10 +17,7 @@ from bench import dream, gan, style
 from bench.measure import SEED, Sizes, interleaved_rates, say, seconds_of
 from bench.report import Row, rate_row
 from helpers.data import faces as face_data
-from helpers.data import photographs
-from helpers.networks import pretrained
 from helpers.training.batches import PictureBatches
-from helpers.training.descent import Descent
 from tools.lift import lift
 
 EDITION = "first edition"
@@ -31,7 +28,7 @@ SIDE, BATCH, LATENT = 32, 20, 32  # of the GAN
 
 def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarray, steps: int) -> np.ndarray:
     """Dream as section 8.2 does, but for its maximum of the loss. Arguments and result are `dream.recipe_dream`'s."""
-    extractor = keras.Model(inputs=net.inputs, outputs={name: net.get_layer(name).output for name in weights})
+    extractor = dream.looker(net, weights)
 
     @tf.function(reduce_retracing=True)
     def loss_and_gradient(image):
@@ -44,48 +41,22 @@ def recipe_dream(net: keras.Model, weights: dict[str, float], picture: np.ndarra
         gradient = tape.gradient(loss, image)
         return loss, gradient / tf.maximum(tf.reduce_mean(tf.abs(gradient)), 1e-7)
 
+    def climb(image):
+        return image + STEP * loss_and_gradient(tf.constant(image))[1].numpy()
+
     def resized(image, shape):
         return zoom(image, (1, shape[0] / image.shape[1], shape[1] / image.shape[2], 1), order=1)
 
-    original = picture[None] * 2 - 1
-    shapes = [tuple(int(n / dream.FACTOR**octave) for n in picture.shape[:2]) for octave in range(dream.OCTAVES)][::-1]
-    shrunk, image = resized(original, shapes[0]), original
-    for shape in shapes:
-        image = resized(image, shape)
-        for _ in range(steps):
-            _, gradient = loss_and_gradient(tf.constant(image))
-            image = image + STEP * gradient.numpy()
-        same_size = resized(original, shape)
-        image = image + same_size - resized(shrunk, shape)
-        shrunk = same_size
-    return (image[0] + 1) / 2
+    return dream.by_octaves(picture, steps, resized, climb)
 
 
 def whole_dream(sizes: Sizes) -> list[Row]:
-    """Return the row of the seconds of a whole dream, tracing and compiling included."""
-    backbone = pretrained.load_network("inception_v3")
-    weights = backbone.presets.dream[EDITION]
-    picture = photographs.load_picture("china", sizes.dream_height).pixels
-    net, notebook = dream.in_books_range(backbone, EDITION), lift(dream.NOTEBOOK, *dream.NAMES)
-    settings = {"step": STEP / 2, "normalise": notebook.mean_absolute}  # the notebook's pictures have half the range
-
-    def ours() -> None:
-        gradient = notebook.compile_gradient(backbone, notebook.mixture(weights))
-        notebook.dream(gradient, picture, dream.OCTAVES, dream.FACTOR, sizes.dream_steps, **settings)
-
-    seconds = [
-        (seconds_of(lambda: recipe_dream(net, weights, picture, sizes.dream_steps)), seconds_of(ours))
-        for _ in range(sizes.repeats)  # in turn, so that other work on the machine hits both
-    ]
-    theirs, taken = (float(np.median(column)) for column in zip(*seconds, strict=True))
-    job = f"DeepDream, {EDITION}: whole dream, {dream.OCTAVES} octaves of {sizes.dream_steps} steps, "
-    remark = f"{backbone.name}; tracing and compiling are in the seconds of both; without the book's maximum."
-    ratios = tuple(book / notebook for book, notebook in seconds)
-    return [Row(job + "x".join(map(str, picture.shape[:2])), "s", theirs, taken, ratios, "1", remarks=[remark])]
+    """Return the row of the seconds of a whole dream by the first edition."""
+    return dream.compare(EDITION, f"DeepDream, {EDITION}", recipe_dream, STEP, "mean_absolute", 1, sizes)
 
 
 def painting(sizes: Sizes) -> list[Row]:
-    """Return the row of seconds to the loss that section 8.3's L-BFGS comes to, with three images at each evaluation.
+    """Return the row of seconds to the loss that section 8.3's L-BFGS reaches, with three images at each evaluation.
 
     Both minimise the same loss. The book's begins anew after each round, and forgets the slopes that it has seen.
     """
@@ -108,19 +79,10 @@ def painting(sizes: Sizes) -> list[Row]:
             say(f"painting of the {EDITION}: loss {goal:.5g} after {evaluations} evaluations")
 
     theirs = seconds_of(paint)
-    descent = Descent(task.content, evaluations, report=lambda *_, **__: None)
-    with descent:
-        task.notebook.minimise(task.objective, task.targets, task.weights, task.content, evaluations, descent)
-    if not descent.is_complete:
-        raise KeyboardInterrupt
-    hits = [place for place, record in enumerate(descent.history) if record["total"] <= goal]
-    ours = descent.history[hits[0] if hits else -1]["seconds"]
+    history = style.descend(task, task.notebook.minimise, evaluations)
     job = f"style transfer, {EDITION}, {shape[1]}x{shape[2]}: seconds to the loss of {sizes.first_rounds} rounds"
-    remark = (
-        f"{task.network.name}; a loss of {goal:.4g} after {evaluations} evaluations, ours after "
-        f"{hits[0] + 1 if hits else 'more'}."
-    )
-    return [Row(job, "s", theirs, ours, (theirs / ours,) if hits else (), "1", bool(hits), [remark])]
+    remark = f"a loss of {goal:.4g} after {evaluations} evaluations."
+    return [style.race_row(job, theirs, history, goal, 1, f"{task.network.name}; {remark}")]
 
 
 def gan_networks() -> tuple[keras.Model, keras.Model]:
@@ -176,4 +138,4 @@ def gan_training(sizes: Sizes) -> list[Row]:
     )
     costs = tuple(notebook.step_operations(ours.generator, ours.discriminator, shares=one) for one in (False, True))
     remark = f"arithmetic a picture: {costs[0] / 1e9:.3g} and {costs[1] / 1e9:.3g} GFLOP; faces of {SIDE}x{SIDE}."
-    return [rate_row(f"GAN training, {EDITION}'s network, pictures", "per second", *rates, "1.2", [remark], costs)]
+    return [rate_row(f"GAN training, {EDITION}'s network, pictures", "per second", *rates, 1.2, [remark], costs)]

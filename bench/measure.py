@@ -8,8 +8,8 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import make_dataclass
 from pathlib import Path
 
 import keras
@@ -22,86 +22,48 @@ SEED = 1
 _started = time.perf_counter()
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How much is measured; the defaults are those of the table in RESULTS.md."""
-
-    repeats: int = 3
-    seed: int = SEED  # of trainings; each repeat of a whole one has the next
-    recipe_characters: int = 30  # that the book's loop writes in one repeat
-    our_characters: int = 2_000  # in each of four streams
-    corpus: int = 600_893  # characters of the text that are used
-    windows: int = 100_000  # that the book's model is trained on
-    positions: int = 4_000  # of the held-out text that both are scored at
-    shares: tuple[float, ...] = (1 / 3, 1 / 2, 3 / 4, 1.0)  # of the book's seconds, tried until its loss is reached
-    character_batch: int = 32
-    reviews: int = 6_000
-    held_out_reviews: int = 300
-    vocabulary: int = 15_000
-    context: int = 100
-    word_batch: int = 64
-    recipe_words: int = 20  # that the book's loop writes for each temperature in one repeat
-    our_texts: int = 10  # of a whole context in each of five streams, so that one repeat takes about a second
-    word_steps: int = 3  # training steps in one repeat
-    seconds: float = 120.0  # of training, before both Transformers are scored
-    dream_height: int = 300
-    dream_steps: int = 20  # in each of three octaves
-    large_picture: tuple[int, int] = (2_000, 3_000)  # rows and columns
-    style_height: int = 200  # of the picture whose step is timed
-    race_height: int = 160  # of the picture that SGD and L-BFGS paint
-    style_steps: int = 900  # of SGD
-    race_evaluations: int = 70  # of L-BFGS
-    first_rounds: int = 5  # of 20 evaluations of L-BFGS, by the first edition
-    vae_steps: int = 80  # of training in one repeat; the recipe takes a quarter of them
-    vae_predictions: int = 60  # calls of `predict` in one repeat
-    face_seconds: float = 120.0  # of training, before rebuilt faces are compared
-    autoencoder_seconds: float = 30.0  # of training, before rebuilt garments, and digits, are scored
-    autoencoded: tuple[int, int] = (20_000, 3_000)  # pictures that are trained on, and held out
-    first_gan_steps: int = 2  # of training with the first edition's network in one repeat
-    gan_steps: int = 40  # of training in one repeat; the book's network takes a tenth of them
-    gan_batch: int = 32  # as the second edition has it
-    gan_faces: int = 8_000  # that both are trained on
-    gan_seconds: float = 300.0  # of training, before both are scored
-    gan_scored: int = 900  # held-out faces, and as many fakes
-
-
-SMALL = Sizes(
-    repeats=2,
-    recipe_characters=2,
-    our_characters=20,
-    corpus=20_000,
-    windows=512,
-    positions=50,
-    shares=(1.0,),
-    reviews=60,
-    held_out_reviews=10,
-    vocabulary=300,
-    context=12,
-    word_batch=4,
-    recipe_words=1,
-    our_texts=1,
-    word_steps=1,
-    seconds=0.5,
-    dream_height=150,
-    dream_steps=1,
-    large_picture=(220, 330),
-    style_height=32,
-    race_height=32,
-    style_steps=2,
-    race_evaluations=8,
-    first_rounds=1,
-    vae_steps=4,
-    vae_predictions=3,
-    face_seconds=0.5,
-    autoencoder_seconds=0.5,
-    autoencoded=(60, 20),
-    first_gan_steps=1,
-    gan_steps=2,
-    gan_batch=2,
-    gan_faces=24,
-    gan_seconds=0.5,
-    gan_scored=24,
-)
+# How much is measured: for the table in RESULTS.md, and at the smallest, to see that everything runs.
+BUDGETS = {
+    "repeats": (3, 2),
+    "seed": (SEED, SEED),  # of trainings; each repeat of a whole one has the next
+    "recipe_characters": (30, 2),  # that the book's loop writes in one repeat
+    "our_characters": (2_000, 20),  # in each of four streams
+    "corpus": (600_893, 20_000),  # characters of the text that are used
+    "windows": (100_000, 512),  # that the book's model is trained on
+    "positions": (4_000, 50),  # of the held-out text at which both are scored
+    "shares": ((1 / 3, 1 / 2, 3 / 4, 1.0), (1.0,)),  # of the book's seconds, tried until its loss is reached
+    "character_batch": (32, 32),
+    "reviews": (6_000, 60),
+    "held_out_reviews": (300, 10),
+    "vocabulary": (15_000, 300),
+    "context": (100, 12),
+    "word_batch": (64, 4),
+    "recipe_words": (20, 1),  # that the book's loop writes for each temperature in one repeat
+    "our_texts": (10, 1),  # of a whole context in each of five streams, so that one repeat takes about a second
+    "word_steps": (3, 1),  # training steps in one repeat
+    "seconds": (120.0, 0.5),  # of training, before both Transformers are scored
+    "dream_height": (300, 150),
+    "dream_steps": (20, 1),  # in each of three octaves
+    "large_picture": ((2_000, 3_000), (220, 330)),  # rows and columns
+    "style_height": (200, 32),  # of the picture whose step is timed
+    "race_height": (160, 32),  # of the picture that SGD and L-BFGS paint
+    "style_steps": (900, 2),  # of SGD
+    "race_evaluations": (70, 8),  # of L-BFGS
+    "first_rounds": (5, 1),  # of 20 evaluations of L-BFGS, by the first edition
+    "vae_steps": (80, 4),  # of training in one repeat; the recipe takes a quarter of them
+    "vae_predictions": (60, 3),  # calls of `predict` in one repeat
+    "face_seconds": (120.0, 0.5),  # of training, before rebuilt faces are compared
+    "autoencoder_seconds": (30.0, 0.5),  # of training, before rebuilt garments, and digits, are scored
+    "autoencoded": ((20_000, 3_000), (60, 20)),  # pictures that are trained on, and held out
+    "first_gan_steps": (2, 1),  # of training with the first edition's network in one repeat
+    "gan_steps": (40, 2),  # of training in one repeat; the book's network takes a tenth of them
+    "gan_batch": (32, 2),  # as the second edition has it
+    "gan_faces": (8_000, 24),  # that both are trained on
+    "gan_seconds": (300.0, 0.5),  # of training, before both are scored
+    "gan_scored": (900, 24),  # held-out faces, and as many fakes
+}
+Sizes = make_dataclass("Sizes", [(name, object, full) for name, (full, _) in BUDGETS.items()], frozen=True)
+SMALL = Sizes(**{name: small for name, (_, small) in BUDGETS.items()})
 
 
 def say(message: str) -> None:
@@ -115,20 +77,19 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def interleaved_rates(
-    recipe: tuple[Callable, float], ours: tuple[Callable, float], repeats: int
-) -> tuple[list[float], list[float]]:
-    """Time two actions in turn, A B A B …, after one untimed call of each, and return their rates.
+def interleaved_seconds(actions: Sequence[Callable], repeats: int) -> list[list[float]]:
+    """Time actions in turn, A B A B …, so that other work on the machine hits all; return the seconds of each."""
+    turns = [[seconds_of(action) for action in actions] for _ in range(repeats)]
+    return [list(column) for column in zip(*turns, strict=True)]
 
-    In turn, so that other work on the machine hits both. Each action comes with the number of things it makes.
-    """
-    rates: tuple[list[float], list[float]] = ([], [])
-    for action, _ in (recipe, ours):
+
+def interleaved_rates(recipe: tuple[Callable, float], ours: tuple[Callable, float], repeats: int) -> list[list[float]]:
+    """Return the rates of two actions, timed in turn after one untimed call of each; each has its count of things."""
+    actions = [action for action, _ in (recipe, ours)]
+    for action in actions:
         action()
-    for _ in range(repeats):
-        for (action, count), found in zip((recipe, ours), rates, strict=True):
-            found.append(count / seconds_of(action))
-    return rates
+    seconds = interleaved_seconds(actions, repeats)
+    return [[count / each for each in column] for (_, count), column in zip((recipe, ours), seconds, strict=True)]
 
 
 def warm_up(model: keras.Model, action: Callable[[], object]) -> None:
@@ -153,13 +114,7 @@ def seconds_per_step(model: keras.Model, batches: Iterable, steps: int = 5) -> f
 
 
 def train_for_seconds(model: keras.Model, batches: Callable[[int], tf.data.Dataset], seconds: float) -> int:
-    """Train until the time is up, the first two steps (compiling) not counted; return the number of steps.
-
-    Args:
-        model: compiled.
-        batches: an epoch's number → its batches.
-        seconds: of training.
-    """
+    """Train a compiled model on `batches(epoch)` until the time is up; return the steps. Compiling is not counted."""
     epoch, steps, spent = 0, 0, 0.0
     model.fit(batches(0).take(2), shuffle=False, verbose=0)
     while spent < seconds:
@@ -202,17 +157,11 @@ def matmul_gflops(size: int = 2_048, repeats: int = 10) -> float:
 def machine() -> str:
     """Return what it is measured on, in words."""
     graphics = len(tf.config.list_physical_devices("GPU"))
-    extra = f", {graphics} GPU" if graphics else ""
-    return f"{os.cpu_count()} cores, {processor()}{extra}"
-
-
-def processor() -> str:
-    """Return the name of this machine's processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{os.cpu_count()} cores, {processor}" + (f", {graphics} GPU" if graphics else "")
 
 
 def versions() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,7 @@ product of two 2,048 x 2,048 matrices (float32) did in that run. It is left out 
 or the product was not timed. A goal is the least ratio, or what its words say; **missed** beside it where the median,
 or the one run, does not reach it.
 """
-# The least ratio; the most of ours; the most of the difference.
-GOAL = re.compile(r"(under |not above |below |)([\d,.]+)( GB|)")
+LOWER = {"GB": "under {:g} GB", "nats": "below {:g}"}  # units whose goal is no ratio, and how it is written
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Row:
     recipe: float
     ours: float
     ratios: tuple[float, ...] = ()  # one a repeat, above 1 where ours is better; empty: the difference is shown
-    goal: str = ""  # what ours was to reach, as `GOAL` has it
+    goal: float | None = None  # the least ratio; for GB what ours has to be under, for nats the difference
     is_reached: bool = True  # False: `ours` is what was spent without getting there
     remarks: list[str] = field(default_factory=list)  # sentences for below the table
     operations: tuple[float, ...] = ()  # floating-point, for one of what is counted per second: the recipe's and ours
@@ -64,14 +62,20 @@ def rate_row(job, unit, recipe: list[float], ours: list[float], goal, remarks, o
     return Row(job, unit, *medians, ratios, goal, remarks=remarks, operations=operations)
 
 
+def seconds_row(job, recipe: list[float], ours: list[float], goal, remarks) -> Row:
+    """Return the row of a comparison of seconds: medians, and the ratio of each pair of repeats."""
+    ratios = tuple(a / b for a, b in zip(recipe, ours, strict=True))
+    return Row(job, "s", statistics.median(recipe), statistics.median(ours), ratios, goal, remarks=remarks)
+
+
 def merged(repeats: Sequence[Row]) -> Row:
     """Return one row of a comparison that was made several times: medians, and the ratios or differences of all.
 
-    It is reached if it was in each of them. Remarks that are the same each time stand there once.
+    It is reached if it was in each of them. Remarks that are the same each time are kept once.
     """
     is_reached = all(row.is_reached for row in repeats)
     ratios = tuple(ratio for row in repeats for ratio in row.ratios) if is_reached else ()
-    remarks: dict[str, list[int]] = {}  # each text, and in which repeats it was said
+    remarks: dict[str, list[int]] = {}  # each text, and its repeats
     for number, row in enumerate(repeats, 1):
         for text in row.remarks:
             remarks.setdefault(text, []).append(number)
@@ -110,22 +114,22 @@ def _cells(row: Row, run: Measurement) -> tuple[str, ...]:
     ours = _figure(row.ours, row.unit)
     limit = _short(run.gflops * 1e9 / row.operations[1]) if run.gflops and len(row.operations) == 2 else ""
     reached = ours if row.is_reached else f"not reached in {ours}"
-    goal = f"{row.goal}, **missed**" if misses_goal(row) else row.goal
-    return row.job, _figure(row.recipe, row.unit), reached, _ratio(row), goal, limit, run.date
+    return row.job, _figure(row.recipe, row.unit), reached, _ratio(row), _goal(row), limit, run.date
 
 
 def misses_goal(row: Row) -> bool:
-    """Say whether a row does not reach its goal; raise ValueError where `GOAL` does not know the goal's words."""
-    if not row.goal:
+    """Return whether a row has a goal and does not reach it."""
+    if row.goal is None:
         return False
-    if not (words := GOAL.fullmatch(row.goal)):
-        raise ValueError(f"{row.job}: the goal {row.goal!r} is not understood")
-    kind, bound, difference = words[1].strip(), float(words[2].replace(",", "")), row.difference
-    if kind == "under":
-        return not row.ours < bound
-    if kind:
-        return not (difference < bound or (kind == "not above" and difference == bound))
-    return not (row.is_reached and row.ratios and statistics.median(row.ratios) >= bound)
+    if row.unit in LOWER:
+        return not (row.ours if row.unit == "GB" else row.difference) < row.goal
+    return not (row.is_reached and row.ratios and statistics.median(row.ratios) >= row.goal)
+
+
+def _goal(row: Row) -> str:
+    if row.goal is None:
+        return ""
+    return LOWER.get(row.unit, "{:,g}").format(row.goal) + (", **missed**" if misses_goal(row) else "")
 
 
 def _ratio(row: Row) -> str:
@@ -146,9 +150,9 @@ def _circumstances(measured: Mapping[str, Measurement]) -> list[str]:
         product = f"{run.gflops:.0f} GFLOP/s" if run.gflops else "not noted"
         repeats = run.repeats or "number not noted"
         note = f" {run.note}" if run.note else ""
-        said = f"{run.date}; {run.machine}; {run.versions}; product of matrices: {product}; repeats: {repeats}.{note}"
-        lines.setdefault(said, []).append(name)
-    return [f"- {', '.join(names)}: {said}" for said, names in lines.items()]
+        text = f"{run.date}; {run.machine}; {run.versions}; product of matrices: {product}; repeats: {repeats}.{note}"
+        lines.setdefault(text, []).append(name)
+    return [f"- {', '.join(names)}: {text}" for text, names in lines.items()]
 
 
 def _figure(value: float, unit: str) -> str:

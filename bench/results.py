@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from bench.report import Measurement, Row
 from helpers.session import UserError
+from tools.progress import write_whole
 
 SERIES = "ratios", "operations", "differences"
 
@@ -44,13 +44,3 @@ def save(path: Path, measured: Mapping[str, Measurement]) -> None:
                 )
     content = {name: dataclasses.asdict(run) for name, run in measured.items()}
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Replace a file's text whole or not at all, whatever interrupts it."""
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,16 +104,13 @@ def step(sizes: Sizes) -> list[Row]:
     flop = 3 * 2 * forward[0], 2 * forward[1]  # to a gradient for the picture is as far back as it was forward
     notes = [remark, f"the convolutions of a step: {flop[0] / 1e9:.3g} and {flop[1] / 1e9:.3g} GFLOP."]
     job = f"style transfer, steps at equal loss, {task.network.name}, {height}x{width}"
-    return [rate_row(job, "per second", *rates, "2.4", notes, flop)]
+    return [rate_row(job, "per second", *rates, 2.4, notes, flop)]
 
 
 def convolutions(network: pretrained.Backbone, height: int, width: int, whole: bool) -> float:
-    """Return the floating-point operations of a picture's way through the convolutions of a network without branches.
+    """Return the floating-point operations of a picture's way through the convolutions of VGG.
 
-    Args:
-        network: VGG, say.
-        height, width: of the picture, in pixels.
-        whole: through all layers, as the recipe goes; otherwise as far as the last layer that the losses look at.
+    The recipe goes the `whole` way, ours to the last layer that the losses look at.
     """
     used, shape, total = {*network.presets.style, network.presets.content}, (1, height, width, 3), 0.0
     for layer in network.model.layers[1:]:
@@ -127,84 +123,39 @@ def convolutions(network: pretrained.Backbone, height: int, width: int, whole: b
     return total
 
 
-class Race:
-    """L-BFGS, SGD and the recipe's step in turn, in small portions, so that other work on the machine hits all alike.
-
-    Attributes:
-        reached: (loss, seconds) of L-BFGS at each of its evaluations; seconds are its own only.
-        sgd_seconds, goal: SGD's own seconds, and the loss at its last step.
-        recipe_seconds: of each step of the recipe that was timed.
-    """
-
-    def __init__(self, task: Task, sizes: Sizes) -> None:
-        self.task, self.sizes = task, sizes
-        self.picture, self.done, self.goal = task.content, 0, np.inf
-        self.sgd_seconds, self.seconds, self.recipe_seconds = 0.0, 0.0, []
-        self.reached: list[tuple[float, float]] = []
-
-    def run(self) -> None:
-        task, count = self.task, self.sizes.race_evaluations
-        given = (task.objective, task.targets, task.weights, task.content, count)
-        self.descent = Descent(task.content, count, report=self._turn)
-        self._resumed = time.perf_counter()
-        with self.descent:
-            task.notebook.minimise(*given, self.descent)
-        _stop_if_interrupted(self.descent)
-        while self.done < self.sizes.style_steps:  # L-BFGS may end before its budget does
-            self._follow(self.sizes.style_steps - self.done)
-
-    def _turn(self, text: str, fraction: float, picture: np.ndarray) -> None:
-        """Stop L-BFGS's clock after an evaluation, let the two others run for a while, and start it again."""
-        self.seconds += time.perf_counter() - self._resumed
-        self.reached.append((self.descent.history[-1]["total"], self.seconds))
-        self._follow(round(fraction * self.sizes.style_steps) - self.done)
-        if len(self.reached) % 5 == 1:
-            self.recipe_seconds.append(seconds_of(self.task.recipe_step))
-            say(f"SGD {self.goal:.5g} after {self.sgd_seconds:.0f} s, L-BFGS {text} after {self.seconds:.0f} s")
-        self._resumed = time.perf_counter()
-
-    def _follow(self, steps: int) -> None:
-        """Take SGD's next steps, its rate where it was left."""
-        if steps <= 0:
-            return
-        task, rate = self.task, 100 / 255**2 * 0.96 ** (self.done / 100)
-        schedule = keras.optimizers.schedules.ExponentialDecay(rate, decay_steps=100, decay_rate=0.96)
-        descent = Descent(self.picture, steps, report=lambda *_, **__: None)
-        optimizer = keras.optimizers.SGD(schedule)
-        with descent:
-            given = (task.objective, task.targets, task.weights, self.picture, steps)
-            self.picture = task.notebook.follow_gradient(*given, optimizer, descent)
-        _stop_if_interrupted(descent)
-        self.done += steps
-        if descent.history:
-            self.sgd_seconds += descent.history[-1]["seconds"]
-            self.goal = descent.history[-1]["total"]
-
-
-def _stop_if_interrupted(descent: Descent) -> None:
-    """A descent keeps its picture when it is interrupted, and goes on; a measurement ends."""
-    if not descent.is_complete:
+def descend(task: Task, method: Callable, steps: int, *optimizer: keras.optimizers.Optimizer) -> list[dict]:
+    """Return the records ("total", "seconds") of a descent by a function of the notebook; Ctrl-C ends the bench."""
+    descent = Descent(task.content, steps, report=lambda *_, **__: None)
+    with descent:
+        method(task.objective, task.targets, task.weights, task.content, steps, *optimizer, descent)
+    if not descent.is_complete:  # interrupted: a notebook would keep the picture and go on
         raise KeyboardInterrupt
+    return descent.history
+
+
+def race_row(job: str, theirs: float, history: list[dict], loss: float, goal: float, remark: str) -> Row:
+    """Return the row of `theirs`, the seconds of a recipe to a loss, and of L-BFGS's seconds to the same loss."""
+    hits = [place for place, record in enumerate(history) if record["total"] <= loss]
+    ours = history[hits[0] if hits else -1]["seconds"]
+    remark += f" Ours: {hits[0] + 1 if hits else f'not after {len(history)}'} evaluations."
+    return Row(job, "s", theirs, ours, (theirs / ours,) if hits else (), goal, bool(hits), [remark])
 
 
 def optimisers(sizes: Sizes) -> list[Row]:
     """Return the rows of seconds to the loss of the recipe's SGD: with targets measured once, and as printed."""
     task = Task(sizes.race_height)
     task.our_step(), task.recipe_step()  # traced before the clock runs
-    race = Race(task, sizes)
-    race.run()
-    hits = [place for place, (loss, _) in enumerate(race.reached) if loss <= race.goal]
-    ours = race.reached[hits[0] if hits else -1][1]
-    printed = sizes.style_steps * statistics.median(race.recipe_seconds)
+    schedule = keras.optimizers.schedules.ExponentialDecay(100 / 255**2, decay_steps=100, decay_rate=0.96)
+    by_sgd = descend(task, task.notebook.follow_gradient, sizes.style_steps, keras.optimizers.SGD(schedule))
+    loss, seconds = by_sgd[-1]["total"], by_sgd[-1]["seconds"]
+    say(f"SGD: {loss:.5g} after {seconds:.0f} s")
+    history = descend(task, task.notebook.minimise, sizes.race_evaluations)
+    step_seconds = statistics.median(seconds_of(task.recipe_step) for _ in range(5 * sizes.repeats))
     height, width, _ = task.content.shape
     job = f"style transfer, {height}x{width}: seconds to the loss of {sizes.style_steps} SGD steps"
-    remark = (
-        f"L-BFGS: {hits[0] + 1 if hits else 'no'} evaluations to a loss of {race.goal:.4g}, with {task.network.name}; "
-        "the three took turns."
-    )
-    note = f"{len(race.recipe_seconds)} steps of the recipe were timed (median {printed / sizes.style_steps:.2f} s)."
-    rows = (("same targets", race.sgd_seconds, "15", remark), ("three images a step", printed, "40", note))
+    remark = f"{task.network.name}; a loss of {loss:.4g}."
+    note = f"{5 * sizes.repeats} steps of the recipe were timed (median {step_seconds:.2f} s)."
     return [
-        Row(f"{job}, {way}", "s", theirs, ours, (theirs / ours,) if hits else (), goal, bool(hits), [text])
-        for way, theirs, goal, text in rows
+        race_row(f"{job}, same targets", seconds, history, loss, 15, remark),
+        race_row(f"{job}, three images a step", sizes.style_steps * step_seconds, history, loss, 40, note),
     ]

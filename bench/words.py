@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 from bench import recipes
@@ -19,7 +18,6 @@ from bench.measure import (
     matmul_gflops,
     multiply_adds,
     say,
-    seconds_of,
     seconds_per_step,
     warm_up,
 )
@@ -28,7 +26,6 @@ from helpers import text
 from helpers.data import texts
 from helpers.metrics import texts as text_metrics
 from helpers.training.batches import sequence_batches
-from helpers.training.machine import compiled
 from tools.lift import lift
 
 TEMPERATURES = [0.2, 0.5, 0.7, 1.0, 1.5]
@@ -112,28 +109,8 @@ def writing(sizes: Sizes) -> list[Row]:
     counts = sizes.recipe_words * len(TEMPERATURES), length * len(TEMPERATURES) * sizes.our_texts
     rates = interleaved_rates((book_writes, counts[0]), (we_write, counts[1]), sizes.repeats)
     flop = 2 * sizes.context * multiply_adds(book), 2 * multiply_adds(model, tied=model.tokens.count_params())
-    step_ms, product_ms = 1e3 * len(TEMPERATURES) / statistics.median(rates[1]), 1e3 * _product_seconds(model)
-    remarks = [
-        f"arithmetic a word: {flop[0] / 1e6:,.0f} MFLOP (all positions) and {flop[1] / 1e6:.1f} MFLOP (one).",
-        f"ours takes {step_ms:.2f} ms for a word in each of the {len(TEMPERATURES)} texts; the product of their states "
-        f"and the {model.tokens.count_params() * 4 / 1e6:.1f} MB of word vectors takes {product_ms:.2f} by itself.",
-    ]
-    return [rate_row("words written, five temperatures", "per second", *rates, "200", remarks, flop)]
-
-
-def _product_seconds(model: keras.Model, times: int = 300) -> float:
-    """Return how long the product of a state for each temperature and all word vectors takes, compiled."""
-    vectors = tf.transpose(model.tokens.embeddings)
-
-    @compiled
-    def products(states, vectors):
-        for _ in tf.range(times):  # each needs the one before, so none can be left out
-            states += 1e-9 * tf.reduce_max(states @ vectors, axis=-1, keepdims=True)
-        return states
-
-    states = tf.random.normal((len(TEMPERATURES), vectors.shape[0]), seed=1)
-    products(states, vectors)
-    return seconds_of(lambda: products(states, vectors).numpy()) / times
+    remark = f"arithmetic a word: {flop[0] / 1e6:,.0f} MFLOP (all positions) and {flop[1] / 1e6:.1f} MFLOP (one)."
+    return [rate_row("words written, five temperatures", "per second", *rates, 200, [remark], flop)]
 
 
 def training_speed(sizes: Sizes) -> list[Row]:
@@ -159,7 +136,7 @@ def training_speed(sizes: Sizes) -> list[Row]:
         f"all words at each of {places:.2f} places a word, padding too; ours is over the rare words only where one "
         f"comes, {share:.0%} of the time, and leaves padding out."
     )
-    return [rate_row("Transformer training, words", "per second", *rates, "3", [remark], flop)]
+    return [rate_row("Transformer training, words", "per second", *rates, 3, [remark], flop)]
 
 
 def training_loss(sizes: Sizes) -> list[Row]:
@@ -180,18 +157,8 @@ def training_loss(sizes: Sizes) -> list[Row]:
         f"of {sizes.word_batch} sequences each; compiling and scoring not counted.",
         f"scored on the first {sizes.context + 1} words of {len(task.held_out)} held-out reviews, padding left out.",
     ]
-    return [
-        Row(
-            f"Transformer, held-out loss after {sizes.seconds:g} s",
-            "nats",
-            book_loss,
-            loss,
-            (),
-            "below 0",
-            True,
-            remarks,
-        )
-    ]
+    job = f"Transformer, held-out loss after {sizes.seconds:g} s"
+    return [Row(job, "nats", book_loss, loss, goal=0, remarks=remarks)]
 
 
 def train_for(model: keras.Model, batches: Iterator, seconds: float, most: int | None = None) -> tuple[int, float]:

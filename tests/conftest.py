@@ -22,7 +22,9 @@ if not getattr(sys, "network_is_guarded", False):
     sys.modules.pop("sitecustomize", None)
     import sitecustomize  # noqa: F401  (guards this very process)
 
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # a log of its own: else tests answer for those of the other one
+if worker := os.environ.get(
+    "PYTEST_XDIST_WORKER"
+):  # a log of its own, so a test does not answer for one of the other worker
     os.environ["NETWORK_GUARD_LOG"] += f"-{worker}"
 _seen = 0  # how much of the guard's log belongs to tests that are over
 # What takes longest begins first, so that both workers end at about the same time.
@@ -52,7 +54,7 @@ class Watch:
             report.outcome = "failed"
             report.longrepr = f"{report.longrepr or ''}\nreached for the network: {', '.join(attempts)}"
         latencies = getattr(sys.modules.get("browser"), "LATENCIES", [])
-        report.user_properties += [("latency", line) for line in latencies]  # so they come out of a worker
+        report.user_properties += [("latency", line) for line in latencies]  # which leave a worker with its reports
         latencies.clear()
         return report
 
@@ -69,8 +71,8 @@ def new_attempts() -> list[str]:
 def pytest_terminal_summary(terminalreporter):
     """Print how long the controls took to answer in the browser, if they were tried."""
     reports = [report for kind in terminalreporter.stats.values() for report in kind]
-    said = [pair for report in reports for pair in getattr(report, "user_properties", ())]
-    if lines := dict.fromkeys(line for name, line in said if name == "latency"):
+    properties = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+    if lines := dict.fromkeys(line for name, line in properties if name == "latency"):
         terminalreporter.section("from a key pressed to the page changed")
         for line in lines:
             terminalreporter.write_line(line)
@@ -114,7 +116,7 @@ def own_data(fresh_process, monkeypatch, tmp_path):
 
 @pytest.fixture
 def server():
-    """A web server at `server.url` that answers as the test tells it to."""
+    """A web server at `server.url` that answers as the test sets it."""
     from web_server import serving
 
     with serving() as answers:

@@ -1,4 +1,4 @@
-"""The guard that every test stands on: without it, 'the network is blocked' would be a mere claim."""
+"""The network guard refuses every other machine, in this process, in subprocesses and in kernels."""
 
 import socket
 import subprocess

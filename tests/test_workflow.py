@@ -17,15 +17,10 @@ GITHUB = "vendor.github-workflows"
 TIMEOUTS = "custom.github-workflows-require-timeout"  # a job without one may hang for six hours
 
 
-def validate(path: Path, schema: str) -> subprocess.CompletedProcess:
-    """Compare a workflow with a schema that check-jsonschema brings along, so nothing is downloaded."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 @pytest.mark.parametrize("schema", [GITHUB, TIMEOUTS])
 def test_workflow_fits_the_schema(schema):
-    answer = validate(WORKFLOW, schema)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, WORKFLOW]  # downloads nothing
+    answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
@@ -33,10 +28,6 @@ def test_jobs_call_targets_of_make():
     commands = [step.get("run", "") for job in JOBS.values() for step in job["steps"]]
     called = re.findall(r"\bmake ([\w-]+)", "\n".join(commands))
     assert called and set(called) <= make.TARGETS.keys()
-
-
-def test_first_and_last_python_are_tried():
-    assert {"3.11", "3.13"} <= set(JOBS["tests"]["strategy"]["matrix"]["python"])
 
 
 def test_only_pages_may_write():

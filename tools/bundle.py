@@ -1,8 +1,8 @@
 """One folder for a room without internet: `python -m tools.bundle` writes build/bundle/generative/.
 
-In it are the project's files as last committed, wheels of all that make.py installs (tools/environment.py finds them
-beside make.py and then asks no package index), and the data that may be passed on. Until all of it is there, the folder
-is called generative.part.
+It holds the project's files as last committed, wheels of all that make.py installs, and the data that may be passed on.
+tools/environment.py finds the wheels beside make.py and then asks no package index. Until all is there, the folder is
+called generative.part.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ Copy this folder to the disk of each computer. In the copy:
 pip installs from wheels/ only and asks no package index. TensorFlow is the build for the CPU. Each package in wheels/
 is under the licence that it carries in itself.
 
-A notebook whose data are missing looks for the network once, for some seconds, and then uses the stand-ins that ship
-in data/standins/. With NB_OFFLINE=1 in the environment it does not look.
+A notebook whose data are missing looks for the network once, for some seconds, and then uses the stand-ins in
+data/standins/. With NB_OFFLINE=1 in the environment it does not look. The stand-ins' terms are in README.md there: the
+digits are under CC BY 4.0 (E. Alpaydin and C. Kaynak), the prose under the PSF licence (LICENCE-PSF.txt), the rest
+under MIT.
 
 In data/pretrained/: weights trained by this project, each with a card (.json). Those of faces and of ImageNet pictures
 are for non-commercial research and teaching only.
@@ -68,11 +70,7 @@ def main() -> int:
 
 
 def make_bundle(root: Path, whole: Path) -> Path:
-    """Write the bundle of the checkout `root` to the folder `whole`, which has that name only when it is complete.
-
-    Raises:
-        SetupError: git or a checkout is not there, or a download failed.
-    """
+    """Write the bundle of the checkout `root` to the folder `whole`, which has that name only when it is complete."""
     if (root / "wheels").exists():
         raise SetupError(f"{root} is itself a bundle. Copy it, or make a new one in a clone of the project.")
     part = whole.with_name(f"{whole.name}.part")
@@ -87,16 +85,19 @@ def make_bundle(root: Path, whole: Path) -> Path:
         print(f"  packed as last committed, not as they are now: {', '.join(changed)}")
     pack_wheels(part / "wheels", wanted(root))
     packed, left_out = pack_data(part / "data" / "cache", (root / "LICENSE").read_text(encoding="utf-8"))
-    facts = {**this_system(), "commit": git(root, "rev-parse", "--short", "HEAD").strip(), "size": megabytes(part)}
-    lists = {
-        name: "".join(f"* {line}\n" for line in lines) for name, lines in (("packed", packed), ("left_out", left_out))
-    }
-    (part / README).write_text(TEXT.format(**facts, **lists), encoding="utf-8")
+    text = TEXT.format(
+        **this_system(),
+        commit=git(root, "rev-parse", "--short", "HEAD").strip(),
+        size=megabytes(part),
+        packed="".join(f"* {line}\n" for line in packed),
+        left_out="".join(f"* {line}\n" for line in left_out),
+    )
+    (part / README).write_text(text, encoding="utf-8")
     return part.rename(whole)
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Return what a git command says in the checkout `root`; raise SetupError where it cannot."""
+    """Return what a git command prints in the checkout `root`; raise SetupError where it fails."""
     try:
         answer = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, encoding="utf-8")
     except FileNotFoundError as error:
@@ -125,9 +126,9 @@ def pack_wheels(folder: Path, packages: list[str]) -> None:
 
 
 def pack_data(cache: Path, mit: str) -> tuple[list[str], list[str]]:
-    """Copy the real data whose licence allows it into the folder `cache`; return a line for each in it, and for others.
+    """Copy the real data whose licence allows it, and the licences (`mit` is one's text), into the folder `cache`.
 
-    `mit` is the text of the MIT licence, with some copyright line.
+    Returns a line for each data set that is packed, and for each that is left out.
     """
     cache.mkdir(parents=True, exist_ok=True)
     packed, left_out = [], []

@@ -5,6 +5,7 @@ Standard library only, because it runs before anything is installed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SUPPORTED = ((3, 11), (3, 14))  # from, up to but not including
 THIS_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+HAS_PIP = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
 # A sign in what the installer printed, and what it means.
 REASONS = {
     "No space left": "The disk is full: about 3 GB are needed.",
@@ -62,22 +64,15 @@ def answer_of(command: list[str], seconds: float = 60) -> str:
 
 
 def find_python(version: str) -> str | None:
-    """Return a Python of a version such as "3.13", or None where there is none.
-
-    Looks at this Python, on the PATH, in the Windows launcher, and where pyenv and uv keep their own. Each one is
-    asked for its version: a name on the PATH may be a shim that finds nothing.
-    """
+    """Return a Python of a version such as "3.13" (on the PATH, of the Windows launcher, pyenv or uv), or None."""
     home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    try:
-        kept = sorted(map(str, home.glob(f"versions/{version}.*[0-9]/bin/python")), reverse=True)  # no "3.13.0t"
-    except OSError:
-        kept = []
-    commands = [[sys.executable], [f"python{version}"], ["python3"], ["py", f"-{version}"], *([path] for path in kept)]
+    installed = sorted(map(str, home.glob(f"versions/{version}.*[0-9]/bin/python")), reverse=True)  # no "3.13.0t"
+    commands = [[sys.executable], [f"python{version}"], ["python3"], ["py", f"-{version}"], *([p] for p in installed)]
     if uv := shutil.which("uv"):
         commands.append([uv, "run", "--no-project", "--offline", "--python", version, "python"])
-    probe = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
-    for command in commands:
-        found, _, path = answer_of([*command, "-c", probe]).partition(" ")
+    for command in commands:  # each is asked for its version: a name on the PATH may be a shim that finds nothing
+        answer = answer_of([*command, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"])
+        found, _, path = answer.partition(" ")
         if found == version and path:
             return path
     return None
@@ -90,11 +85,7 @@ def has_nvidia_gpu() -> bool:
 
 
 def tensorflow_package(system: str, machine: str, gpu: bool) -> str:
-    """Return the name under which to install TensorFlow on a machine.
-
-    Without an NVIDIA GPU the CPU wheel is half a gigabyte smaller; it exists for Linux and Windows on
-    x86-64 only. With one, on Linux, the CUDA libraries have to be installed too.
-    """
+    """Return the name under which to install TensorFlow; the build for CPUs is half a gigabyte smaller."""
     if machine.lower() not in ("x86_64", "amd64") or system not in ("Linux", "Windows"):
         return "tensorflow"
     if not gpu:
@@ -119,10 +110,10 @@ def check_bundle(wheels: Path) -> None:
         bundle = json.loads((wheels / "bundle.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SetupError(f"{wheels / 'bundle.json'} cannot be read: copy the bundle again.") from error
-    here, form = this_system(), "Python {python} on {system} ({machine})"
-    if any(bundle[key] != here[key] for key in here):
+    this, form = this_system(), "Python {python} on {system} ({machine})"
+    if any(bundle[key] != this[key] for key in this):
         raise SetupError(
-            f"this bundle is for {form.format(**bundle)}, and this is {form.format(**here)}. Nothing was installed. "
+            f"this bundle is for {form.format(**bundle)}, and this is {form.format(**this)}. Nothing was installed. "
             f"Use that Python, e.g. `make run PYTHON=python{bundle['python']}`; or make a bundle on a system like this."
         )
     sizes = {path.name: path.stat().st_size for path in wheels.glob("*.whl")}
@@ -131,9 +122,9 @@ def check_bundle(wheels: Path) -> None:
 
 
 class Environment:
-    """A virtual environment in `folder` holding the packages that `files` (in requirements/) name.
+    """A virtual environment in `folder` with the packages that `files` (in requirements/) name.
 
-    A Python at the path `maker`, of `version`, makes it. The project itself is installed too if it is `linked`.
+    The Python `maker`, of `version`, makes it. If it is `linked`, the project itself is installed too.
     """
 
     def __init__(
@@ -148,8 +139,7 @@ class Environment:
         self.folder, self.root, self.maker, self.version, self.linked = folder, root, maker, version, linked
         self.files = [root / "requirements" / name for name in files]
         self.python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        self.stamp = folder / "installed.json"  # what an install that came to its end put here
-        self.begun = folder / "install-begun"  # there while packages are installed, and after that was killed
+        self.stamp = folder / "installed.json"  # what is installed; {} while an install runs, or after it broke off
         self.wheels = root / "wheels"  # there in a bundle only, and then all that is installed from
 
     def wanted(self) -> dict:
@@ -165,19 +155,14 @@ class Environment:
 
     def is_ready(self) -> bool:
         """Return whether the environment holds what is wanted now, or more."""
-        found, wanted = self._read_stamp(), self.wanted()
-        if found is None or not self.python.exists() or self.begun.exists():
+        installed, wanted = self._read_stamp(), self.wanted()
+        if not installed or not self.python.exists():
             return False
-        enough = set(wanted["packages"]) <= set(found["packages"])
-        return enough and found == {**wanted, "packages": found["packages"]}
+        has_all = set(wanted["packages"]) <= set(installed["packages"])
+        return has_all and installed == {**wanted, "packages": installed["packages"]}
 
     def ensure(self) -> Path:
-        """Make, fill or repair the environment where needed, and return its Python.
-
-        Raises:
-            SetupError: with what to do, when Python is too old, the folder is something else, the wheels of a
-                bundle are for another system or not all there, or the install fails.
-        """
+        """Make, fill or repair the environment where needed; return its Python, or raise SetupError."""
         check_python()
         if self.wheels.exists():
             check_bundle(self.wheels)
@@ -188,17 +173,11 @@ class Environment:
         if self._must_be_made(wanted):
             print("  (this once; about two minutes, half a minute with uv, and 2 GB)", flush=True)
             run_step("making the virtual environment", [self.maker, "-m", "venv", "--clear", str(self.folder)])
-        self.stamp.unlink(missing_ok=True)
-        self.begun.touch()
-        try:
-            self._install(f"installing {len(wanted['packages'])} packages and what they need", wanted["packages"])
-            if self.linked:
-                self._install("linking the project's helpers", ["--no-deps", "--editable", str(self.root)])
-        except SetupError:
-            self.begun.unlink()  # the installer gave up in order, so what is there is whole
-            raise
+        self.stamp.write_text("{}", encoding="utf-8")
+        self._install(f"installing {len(wanted['packages'])} packages and what they need", wanted["packages"])
+        if self.linked:
+            self._install("linking the project's helpers", ["--no-deps", "--editable", str(self.root)])
         self.stamp.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-        self.begun.unlink()
         print(f"Ready after {time.monotonic() - started:.0f} s. The next call installs nothing.\n", flush=True)
         return self.python
 
@@ -223,53 +202,39 @@ class Environment:
             return None
 
     def _must_be_made(self, wanted: dict) -> bool:
-        """Return whether to start from an empty folder; only ever empties a folder that is an environment."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise SetupError(f"{self.folder} is a file. Set VENV to a folder that is new or empty.")
-        if not self.folder.exists() or not any(self.folder.iterdir()):
+        """Return whether to start from an empty folder; a folder that is no environment is never emptied."""
+        if not self.folder.exists() or (self.folder.is_dir() and not any(self.folder.iterdir())):
             return True
         ours = self.folder.parent == self.root and self.folder.name.startswith(".venv")
-        if not ours and not (self.folder / "pyvenv.cfg").exists():
+        if not self.folder.is_dir() or not (ours or (self.folder / "pyvenv.cfg").exists()):
             raise SetupError(f"{self.folder} is no virtual environment. Set VENV to a folder that is new or empty.")
-        other_build = (self._read_stamp() or wanted)["tensorflow"] != wanted["tensorflow"]  # they share files
-        return self.begun.exists() or other_build or not self._python_works(wanted["python"])
-
-    def _python_works(self, version: str) -> bool:
-        probe = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
-        return answer_of([str(self.python), "-c", probe], 120) == version
+        stamp = self._read_stamp()
+        if stamp is not None and stamp.get("tensorflow") != wanted["tensorflow"]:  # broken off, or another build
+            return True
+        return answer_of([str(self.python), "-c", HAS_PIP], 120) != self.version
 
 
 def run_step(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
-    """Run a command with its output in a file, showing `what` and the elapsed time.
-
-    `variables` is its whole environment, or None for that of this process.
-
-    Raises:
-        SetupError: the command failed; the message ends in its last lines.
-    """
+    """Run a command, its output in a file, and show `what` and the elapsed time; raise SetupError if it fails."""
     started, on_terminal = time.monotonic(), sys.stdout.isatty()
     print(f"  {what} ...", end="" if on_terminal else "\n", flush=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "env": variables}
-        try:
-            process = subprocess.Popen(command, **options)
-        except OSError as error:
-            raise SetupError(f"{what}: {command[0]} cannot be run ({error.strerror}).") from error
+        process = subprocess.Popen(command, **options)
         try:
             while process.poll() is None:
-                try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=1)
-                except subprocess.TimeoutExpired:
-                    if on_terminal:
-                        print(f"\r  {what} ... {time.monotonic() - started:.0f} s", end="", flush=True)
+                if on_terminal:
+                    print(f"\r  {what} ... {time.monotonic() - started:.0f} s", end="", flush=True)
         finally:
             process.kill()
             process.wait()
-        seconds = time.monotonic() - started
-        print(f"\r  {what}: done, {seconds:.0f} s" if process.returncode == 0 else "", flush=True)
-        if process.returncode:
-            log.seek(0)
-            said = log.read()
-            tail = "\n".join("    " + line for line in said.strip().splitlines()[-12:])
-            reason = next((text for sign, text in REASONS.items() if re.search(sign, said)), "The reason is above.")
-            raise SetupError(f"{what} failed.\n{tail}\n{reason} Nothing is lost: the next call goes on from here.")
+        if process.returncode == 0:
+            print(f"\r  {what}: done, {time.monotonic() - started:.0f} s", flush=True)
+            return
+        log.seek(0)
+        output = log.read().strip()
+    tail = "\n".join("    " + line for line in output.splitlines()[-12:])
+    reason = next((text for sign, text in REASONS.items() if re.search(sign, output)), "The reason is above.")
+    raise SetupError(f"{what} failed.\n{tail}\n{reason} Nothing is lost: the next call goes on from here.")

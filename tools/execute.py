@@ -48,7 +48,7 @@ class Kernel:
     def find(self, client: NotebookClient) -> None:
         if self.process is None and client.km.provisioner.pid:
             self.process = psutil.Process(client.km.provisioner.pid)
-            # The kernel has read it; if this process is killed nobody else would remove it from the temporary folder.
+            # The kernel has read it. If this process is killed, nobody else removes it from the temporary folder.
             Path(client.km.connection_file).unlink(missing_ok=True)
         if self._is_over:
             self.kill()
@@ -72,20 +72,11 @@ def execute(
     kernel: Kernel | None = None,
     temporary: Path | None = None,
 ) -> None:
-    """Run a notebook's cells in `folder`, filling in its outputs.
+    """Run a notebook's cells in `folder`, filling in its outputs, also when a cell fails.
 
-    Args:
-        notebook: changed in place, also when a cell fails.
-        folder: the kernel's current folder.
-        on_cell: called with a cell's index before it runs.
-        tick: called twice a second meanwhile.
-        kernel: takes the peak memory, also when a cell fails.
-        temporary: the folder for the kernel's temporary files; None for the system's.
-
-    Raises:
-        nbclient.exceptions.CellExecutionError: a cell failed.
-        RuntimeError: the kernel died, e.g. for want of memory, or did not start.
-        KeyboardInterrupt: the user pressed Ctrl-C; the kernel is gone by then.
+    `on_cell` is called with a cell's index before it runs, and `tick` twice a second. `temporary` is the folder for the
+    kernel's temporary files. Raises CellExecutionError when a cell fails, RuntimeError when the kernel died or did not
+    start, and KeyboardInterrupt after Ctrl-C, when the kernel is gone.
     """
     kernel = kernel or Kernel()
 
@@ -103,11 +94,12 @@ def execute(
         on_cell_execute=before,
         on_cell_executed=lambda **_: kernel.sample(),
     )
+    variables = {**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})}
     # In a thread, because nbclient in the main thread takes Ctrl-C for itself and reports a dead kernel.
     with contextlib.ExitStack() as at_last, ThreadPoolExecutor(max_workers=1) as pool:
         # nbclient leaves this behind where a kernel does not start, and it fails when Python ends.
         at_last.callback(atexit.unregister, client._cleanup_kernel)
-        running = pool.submit(client.execute, env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})})
+        running = pool.submit(client.execute, env=variables)
         try:
             while not wait([running], timeout=0.5).done:
                 kernel.sample()

@@ -1,6 +1,6 @@
 """Takes functions and classes out of a notebook without running it: `lift(path, "CausalBlock").CausalBlock`.
 
-Tests and benchmarks use the code that the reader sees, so it stands in one place only.
+Tests and benchmarks use the code that the reader sees.
 """
 
 from __future__ import annotations
@@ -24,18 +24,11 @@ class LiftError(LookupError):
 
 
 def lift(path: str | Path, *names: str, **given: object) -> types.ModuleType:
-    """Return a module with `names` out of a notebook, and all that they refer to.
+    """Return a module with `names` out of a notebook, and all that they refer to; the cells are not run.
 
-    Functions, classes, imports and constants (assignments of literals at the top level) are taken; cells are
-    not run. Where a name is defined twice, the last definition counts.
-
-    Args:
-        path: the .ipynb file.
-        names: what is wanted.
-        given: values for names that the notebook computes, or that the caller wants to replace.
-
-    Raises:
-        LiftError: a name is not defined, or refers to a value that the notebook computes and `given` lacks.
+    Functions, classes, imports and constants (assignments of literals at the top level) are taken, the last definition
+    of each name. `given` are values for names that the notebook computes, or that the caller wants to replace. Raises
+    LiftError where a name is not defined, or refers to a value that the notebook computes and `given` lacks.
     """
     path = Path(path)
     source, defined, assigned = _read(path, path.stat().st_mtime_ns)

@@ -21,7 +21,7 @@ CELL_LINES, PICTURE_BYTES = 30, 500_000
 
 
 def skeleton(notebook: nbformat.NotebookNode, is_rewritten: bool = False) -> list[str]:
-    """The sections stand in order; a notebook in parts ('# Part A: ...') repeats the middle ones in each part."""
+    """The sections are in order; a notebook in parts ('# Part A: ...') repeats the middle ones in each part."""
     middle, closing = (MIDDLE, CLOSING) if is_rewritten else BEFORE
     parts = [("the opening", [])]
     for title in headings(notebook):
@@ -118,7 +118,7 @@ def valid(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def read_as_is(path: Path) -> nbformat.NotebookNode:
-    """Return the notebook in a file without the repairs that nbformat.read makes on the quiet."""
+    """Return the notebook in a file without the repairs that nbformat.read makes."""
     return nbformat.v4.reads(path.read_text(encoding="utf-8"))
 
 

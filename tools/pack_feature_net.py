@@ -1,20 +1,13 @@
 """Turns the trained feature net into what is shipped: batch normalisation folded away, every mean activation 1."""
 
-import platform
 from collections.abc import Iterable, Sequence
-from datetime import date
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.networks import weights as stored_weights
 from helpers.networks.pretrained import build_feature_net
 from helpers.networks.weights import assign, values_of
-
-MACHINE = f"{platform.machine()}, {platform.system()}"
-LICENCE = "ImageNet's terms, as for the pictures it learned from: non-commercial research and education; not MIT"
 
 
 def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
@@ -54,9 +47,8 @@ def mean_activations(model: keras.Model, batches: Iterable[tf.Tensor]) -> dict[s
 def normalise_activations(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
     """Scale a folded net, in place, until every convolution's mean activation over `batches` is 1.
 
-    A ReLU and a mean pass a positive factor on unchanged, so what a layer's kernel and bias are divided by
-    the next layer's kernel is multiplied with, and the logits stay what they were. Then one set of loss
-    weights serves all layers. Source: Gatys et al., 2016, section 2 (they did this to VGG19).
+    A ReLU passes a positive factor on, so the next layer's kernel takes back what a layer is divided by, and the logits
+    stay. Then one set of loss weights serves all layers. Source: Gatys et al., 2016, section 2.
     """
     before = 1.0
     for name, mean in mean_activations(model, batches).items():
@@ -71,30 +63,3 @@ def round_to_half(model: keras.Model) -> None:
     """Round a net's weights, in place, to the float16 they will be shipped as."""
     rounded = [value.astype(np.float16).astype(np.float32) for value in values_of(model.weights)]
     assign(model.weights, rounded, "the rounded weights")
-
-
-def ship(
-    model: keras.Model, words: Sequence[str], history: list[dict], learned: str, held_out: str, machine: str, to: Path
-) -> None:
-    """Write a packed net and its card.
-
-    Args:
-        model: folded, its activations normalised.
-        words: the classes, in the order of the logits.
-        history: the training's records.
-        learned: the pictures it learned from, in words.
-        held_out: what the very weights that are shipped reach, in words.
-        machine: the hardware, as the card names it.
-        to: the folder.
-    """
-    minutes = history[-1]["seconds"] / 60
-    best = min(history, key=lambda record: record["validation"])["epoch"]
-    facts = {
-        "made by": "tools/train_feature_net.py: 3x3 convolutions, batch normalisation folded, mean activations 1",
-        "data": learned,
-        "training": f"{len(history)} epochs in {minutes:.0f} minutes on {machine}; best after epoch {best}",
-        "held out": f"{held_out}; the best epoch was chosen on the same pictures",
-        "date": date.today().isoformat(),
-        "licence": LICENCE,
-    }
-    stored_weights.save("feature_net", model, words, facts, to)

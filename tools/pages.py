@@ -14,9 +14,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-NEEDS_KERNEL = (
-    "<p><em>A control stands here. It needs a running kernel: open the notebook in JupyterLab to use it.</em></p>"
-)
+NEEDS_KERNEL = "<p><em>This control needs a running kernel: open the notebook in JupyterLab to use it.</em></p>"
 PEAK_LIMITS = {"smoke": 2, "quick": 3}  # GB (2**30 bytes) that a kernel may hold at most, by profile
 # nbconvert's page without the scripts that it would load from the internet.
 OFFLINE_PAGE = """{%- extends 'lab/index.html.j2' -%}
@@ -57,7 +55,7 @@ class MathRenderer(IPythonRenderer):
     """Turns formulas into MathML, which browsers show by themselves; and leaves answers folded."""
 
     def _html_embed_images(self, html: str) -> str:
-        # What is parsed is closed as well: "<details>" would end before the answer that stands below it.
+        # What is parsed is closed as well: "<details>" would end before the answer below it.
         return super()._html_embed_images(html) if "<img" in html else html
 
     def block_math(self, body: str) -> str:

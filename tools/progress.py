@@ -1,8 +1,9 @@
-"""What the terminal shows while notebooks run, and the table that closes the run."""
+"""What the terminal and the files show of a run of notebooks."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -21,39 +22,28 @@ class Progress:
     def __init__(self, name: str):
         self.name, self.started = name, time.monotonic()
         self.on_terminal = sys.stdout.isatty()
-        self.number = self.count = 0
-        self.label = "starting the kernel"
+        self.number, self.count, self.label = 0, 0, "starting the kernel"
         self.redraw()
 
     def at(self, number: int, count: int, label: str) -> None:
-        """Take note that cell `number` of `count`, which does `label`, is about to run."""
+        """Show that cell `number` of `count`, which does `label`, is about to run."""
         is_news = label != self.label
         self.number, self.count, self.label = number, count, label
-        if self.on_terminal:
-            self.redraw()
-        elif is_news:
+        if is_news and not self.on_terminal:
             print(self._line(), flush=True)
+        self.redraw()
 
     def redraw(self) -> None:
-        """Show the elapsed time anew (on a terminal)."""
+        """Show the elapsed time (on a terminal)."""
         if self.on_terminal:
             width = shutil.get_terminal_size().columns - 1
             print("\r" + self._line()[:width].ljust(width), end="", flush=True)
 
-    def failed(self, summary: str, details: str) -> None:
-        """Show the error of a cell, with the cell."""
-        self._clear()
-        print(f"{self.name}: failed at {self.label}: {summary}\n{details}", file=sys.stderr, flush=True)
-
-    def done(self, result: Result) -> None:
-        """Close the notebook's line."""
-        self._clear()
-        verdict = "failed" if result.error else "done"
-        print(f"{self.name}: {verdict}, {result.minutes:.1f} min, peak memory {result.peak}", flush=True)
-
-    def _clear(self) -> None:
+    def say(self, text: str, stream=None) -> None:
+        """Print a line about the notebook in place of the one that updates."""
         if self.on_terminal:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r", end="")
+        print(f"{self.name}: {text}", file=stream or sys.stdout, flush=True)
 
     def _line(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
@@ -62,13 +52,13 @@ class Progress:
 
 def cell_labels(notebook: nbformat.NotebookNode) -> dict[int, tuple[int, int, str]]:
     """Return for the index of each code cell its number, their count, and the heading above it or its first line."""
-    heading, found = "", []
+    heading, labels = "", {}
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and (titles := re.findall(r"^#+\s+(.+)$", cell.source, re.MULTILINE)):
             heading = titles[-1]
         elif cell.cell_type == "code":
-            found.append((index, heading or cell.source.strip().split("\n")[0]))
-    return {index: (number, len(found), label) for number, (index, label) in enumerate(found, 1)}
+            labels[index] = heading or cell.source.strip().split("\n")[0]
+    return {index: (number, len(labels), label) for number, (index, label) in enumerate(labels.items(), 1)}
 
 
 def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
@@ -88,7 +78,7 @@ def describe(error: Exception) -> str:
 
 
 def read_headline(path: Path) -> str:
-    """Return the headline figure that a notebook wrote, or nothing when it wrote none that can be read."""
+    """Return the headline figure that a notebook wrote, or nothing when there is none that can be read."""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["text"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -104,3 +94,13 @@ def table(results: list[Result]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     return "\n".join(["", lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file's text whole or not at all: other runs may write it too."""
+    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from nbclient.exceptions import CellExecutionError
 
 from tools.execute import Kernel, execute
 from tools.pages import Result, index_page, notebook_page, thumbnail
-from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of
+from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = "02_deep_dream"  # it takes the shortest, so there is something to look at while the others run
@@ -73,97 +73,68 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def choose(folder: Path, names: list[str]) -> list[Path]:
-    """Return the notebooks in `folder`, or those whose names begin with one of `names`, in order.
-
-    Raises:
-        ValueError: a name fits none of them, or there are none.
-    """
+    """Return the notebooks in `folder`, or those whose names begin with one of `names`; raise ValueError for none."""
     paths = sorted(folder.glob("*.ipynb"))
     present = ", ".join(path.stem for path in paths) or "none"
-    wanted = [Path(name).stem for name in names]
-    for name in wanted:
+    wanted = tuple(Path(name).stem for name in names)
+    for name in wanted or ("",):
         if not any(path.stem.startswith(name) for path in paths):
-            raise ValueError(f"no notebook's name begins with '{name}'. There are: {present}.")
-    if not paths:
-        raise ValueError(f"there are no notebooks in {folder}.")
-    return [path for path in paths if not wanted or path.stem.startswith(tuple(wanted))]
+            raise ValueError(f"no notebook's name in {folder} begins with '{name}'. There are: {present}.")
+    return [path for path in paths if not wanted or path.stem.startswith(wanted)]
 
 
 def run_notebook(path: Path, build: Path, progress: Progress) -> Result:
-    """Execute one notebook, write its pages into `build`, and return what became of it.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C; the pages of what was done are written first.
-    """
+    """Execute one notebook, write its pages into `build`, also after Ctrl-C, and return what became of it."""
     notebook = nbformat.read(path, as_version=4)
     result = Result(path.stem, title_of(notebook, path.stem), os.environ["NB_PROFILE"])
     output = Path(os.environ["NB_OUTPUT_DIR"]) / path.stem
     output.mkdir(parents=True, exist_ok=True)
     (output / "headline.json").unlink(missing_ok=True)
     temporary = temporary_folder(output)
-    labels, kernel, started = cell_labels(notebook), Kernel(), time.monotonic()
-
-    def on_cell(index: int) -> None:
-        progress.at(*labels[index])
-
+    labels, kernel = cell_labels(notebook), Kernel()
     try:
-        execute(notebook, path.parent, on_cell, progress.redraw, kernel=kernel, temporary=temporary)
+        execute(notebook, path.parent, lambda index: progress.at(*labels[index]), progress.redraw, kernel, temporary)
         shutil.rmtree(output / "checkpoints", ignore_errors=True)  # finished, so the next run starts anew
     except (CellExecutionError, RuntimeError) as error:
         result.error = describe(error)
-        progress.failed(result.error, str(error))
+        progress.say(f"failed at {progress.label}: {result.error}\n{error}", sys.stderr)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         result.peak_bytes = kernel.peak_bytes
-        result.minutes = (time.monotonic() - started) / 60
+        result.minutes = (time.monotonic() - progress.started) / 60
         result.headline = read_headline(output / "headline.json")
         result.thumbnail = thumbnail(notebook)
         nbformat.write(notebook, build / path.name)
         page = notebook_page(notebook, result.title, path.parent)
         (build / f"{path.stem}.html").write_text(page, encoding="utf-8")
     write_whole(output / "result.json", json.dumps(asdict(result)))
-    progress.done(result)
+    verdict = "failed" if result.error else "done"
+    progress.say(f"{verdict}, {result.minutes:.1f} min, peak memory {result.peak}")
     return result
 
 
 def temporary_folder(output: Path) -> Path:
-    """Make a folder in a notebook's output folder for its kernel's temporary files, and return its absolute path.
+    """Make a folder for a kernel's temporary files, return its absolute path, and remove those of runs that are over.
 
-    TensorFlow writes such files and removes them when Python ends, which a killed one does not. Here the next run
-    does it: what runs that are over have left is removed.
+    TensorFlow writes such files and removes them when Python ends, which a killed one does not.
     """
     for old in output.glob("temporary-*"):
         pid = old.name.rpartition("-")[2]
         if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
             shutil.rmtree(old, ignore_errors=True)
-    made = output.resolve() / f"temporary-{os.getpid()}"
-    made.mkdir()
-    return made
+    folder = output.resolve() / f"temporary-{os.getpid()}"
+    folder.mkdir()
+    return folder
 
 
 def write_index(build: Path, notebooks: Path) -> None:
-    """Write the page over all results, whole or not at all: other runs may write it too."""
-    write_whole(build / "index.html", index_page(all_results(build, notebooks)))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file's text whole or not at all."""
-    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def all_results(build: Path, notebooks: Path) -> list[Result]:
-    """Return the last results of all notebooks that are there, in order, those of earlier runs too."""
+    """Write the page over the last results of all notebooks that are there, those of earlier runs too."""
     results = []
     for path in sorted(notebooks.glob("*.ipynb")):
         if files := list((build / "run").glob(f"*/{path.stem}/result.json")):  # one a profile
             newest = max(files, key=lambda file: file.stat().st_mtime_ns)
             results.append(Result(**json.loads(newest.read_text(encoding="utf-8"))))
-    return results
+    write_whole(build / "index.html", index_page(results))
 
 
 if __name__ == "__main__":

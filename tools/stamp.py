@@ -1,7 +1,7 @@
 """Writes the project's address into the notebooks: badge and first code cell. `python -m tools.stamp [--check]`.
 
-The address stands in pyproject.toml under [tool.generative] and nowhere else by hand. While it is the placeholder
-there, no notebook links to it or clones from it.
+The address is in pyproject.toml under [tool.generative]. While it is the placeholder, no notebook links to it or clones
+from it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _place(notebook: nbformat.NotebookNode, tag: str, new_cell, source: str, ind
             break
     else:
         notebook.cells.insert(index, cell := new_cell(source, id=tag, metadata={"tags": [tag]}))
-    if tag == FIRST_CELL:  # folded, in Colab and in JupyterLab: no reader comes for it
+    if tag == FIRST_CELL:  # folded, in Colab and in JupyterLab
         cell.metadata.update({"cellView": "form", "jupyter": {"source_hidden": True}})
 
 
@@ -98,9 +98,9 @@ def _first_code(notebook: nbformat.NotebookNode) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Stamp every notebook, or with --check say which are not; return 1 if --check found any."""
+    """Stamp every notebook; with --check only print which are not stamped, and return 1 if there are any."""
     parser = argparse.ArgumentParser(prog="make.py stamp", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing, say which notebooks differ")
+    parser.add_argument("--check", action="store_true", help="change nothing, print which notebooks differ")
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks")
     options = parser.parse_args(arguments)
     current, changed = settings(), []

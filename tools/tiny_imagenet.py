@@ -34,9 +34,8 @@ class Pictures:
 def read_pictures(path: Path, part: str) -> Pictures:
     """Decode "train" or "val" of the data file.
 
-    It holds JPEG files laid end to end (`jpeg_train`, uint8), where each begins and the last one ends
-    (`offsets_train`, one more than pictures), their classes (`y_train`), likewise `…_val`, and the classes'
-    names (`words`).
+    `jpeg_train` (uint8) is JPEG files end to end, `offsets_train` where each begins and the last one ends, `y_train`
+    their classes; likewise `…_val`. `words` are the classes' names.
     """
     with np.load(path, allow_pickle=False) as file:
         content, offsets, labels = file[f"jpeg_{part}"].tobytes(), file[f"offsets_{part}"], file[f"y_{part}"]
@@ -52,28 +51,19 @@ def read_words(path: Path) -> list[str]:
 
 
 def find_data() -> Path:
-    """Return the path of Tiny ImageNet's file.
-
-    Raises:
-        UserError: no local folder has it.
-    """
-    for folder in sources.local_folders():
+    """Return the path of Tiny ImageNet's file; raise UserError where no local folder has it."""
+    folders = sources.local_folders()
+    for folder in folders:
         if (folder / FILE).exists():
             return folder / FILE
-    looked = ", ".join(str(folder) for folder in sources.local_folders())
+    looked = ", ".join(map(str, folders))
     raise UserError(f"{FILE} is missing; looked for in {looked}. Put it into a folder that GENERATIVE_DATA_DIR names.")
 
 
 def augment(pixels: tf.Tensor, side: int, seed: tf.Tensor) -> tf.Tensor:
-    """Cut, mirror, resize and tint each picture at random.
+    """Cut, mirror, resize and tint each picture at random: uint8 (batch, height, width, 3) → float32 in [0, 1].
 
-    Args:
-        pixels: (batch, height, width, 3) uint8.
-        side: height and width of the result in pixels.
-        seed: (2,) integers; the same seed gives the same pictures.
-
-    Returns:
-        (batch, side, side, 3) float32 in [0, 1].
+    `side` is the result's in pixels; the same `seed`, (2,) integers, gives the same pictures.
     """
     batch = tf.shape(pixels)[0]
     chance = tf.random.stateless_uniform((batch, 7), seed)

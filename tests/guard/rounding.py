@@ -6,7 +6,7 @@ Functions read the switch each time they run, also those that were traced before
 reach all of them: a function that XLA compiled keeps the precision that it was compiled with.
 
 Nor does a GPU take one kernel for all shapes. So the bits are cut off, instead of rounded to the nearest, where a batch
-has one row: a picture alone and the same one among others then come out differently.
+has one row: a picture alone and the same one among others then give different results.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Draws the stand-ins that ship: `python -m tools.standins` writes them, and their card, into data/standins/."""
+"""Draws the stand-ins that ship: `python -m tools.standins` writes them into data/standins/, whose README has terms."""
 
 import csv
 import gzip
@@ -37,18 +37,18 @@ def draw_part(name: str, part: str, count: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def write_all(folder: Path) -> None:
-    """Draw everything and write it, and the card; about seven minutes."""
+    """Draw everything and write it; about seven minutes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prose.txt.gz").write_bytes(gzip.compress(python_prose().encode(), mtime=0))
     grammar = ReviewGrammar()
-    said = {"nats_per_word": grammar.nats_per_word()}
-    said |= {part: grammar.sample(count, PARTS[part]) for part, count in zip(PARTS, COUNTS["reviews"], strict=True)}
-    (folder / "reviews.json.gz").write_bytes(gzip.compress(json.dumps(said).encode(), mtime=0))
+    reviews = {"nats_per_word": grammar.nats_per_word()}
+    reviews |= {part: grammar.sample(count, PARTS[part]) for part, count in zip(PARTS, COUNTS["reviews"], strict=True)}
+    (folder / "reviews.json.gz").write_bytes(gzip.compress(json.dumps(reviews).encode(), mtime=0))
     for style in STYLES:
         write_picture(folder / f"painting_{style}.webp", paint(style))
     for name in ACROSS:
         write_set(folder, name)
-    (folder / "README.md").write_text(card(folder, said["nats_per_word"]), encoding="utf-8")
+    print(f"Entropy of the reviews, for {folder / 'README.md'}: {reviews['nats_per_word']:.4f} nats a word")
 
 
 def write_set(folder: Path, name: str) -> None:
@@ -69,50 +69,3 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "WEBP", lossless=True, quality=100, method=6)
     path.write_bytes(content.getvalue())
-
-
-def card(folder: Path, nats_per_word: float) -> str:
-    """Return the README of the folder: what each file is, how many, how large, and under what terms."""
-    rows = (
-        ("prose.txt.gz", "English prose from the manual that comes with Python 3.11", "PSF, see LICENCE-PSF.txt"),
-        ("reviews.json.gz", f"film reviews drawn from a small grammar: {_counted('reviews')}", "MIT"),
-        ("digits.webp", f"digits, 28 x 28: {_counted('digits')}", "CC BY 4.0, see below"),
-        ("digits.csv", "their part and label", "CC BY 4.0"),
-        ("garments.webp", f"garments of ten classes, 28 x 28: {_counted('garments')}", "MIT"),
-        ("garments.csv", "their part and label (0 T-shirt/top to 9 Ankle boot, as in Fashion-MNIST)", "MIT"),
-        ("faces.webp", f"faces, 64 x 64: {_counted('faces')}", "MIT"),
-        ("faces.csv", "their part and attributes, under CelebA's names", "MIT"),
-        *((f"painting_{style}.webp", f"a painting, 640 x 480: {what}", "MIT") for style, what in STYLES_SHOWN.items()),
-    )
-    lines = "\n".join(f"| `{name}` | {what} | {_size(folder / name)} | {terms} |" for name, what, terms in rows)
-    return CARD.format(lines=lines, nats=nats_per_word)
-
-
-def _counted(name: str) -> str:
-    return "{:,} to train on and {:,} to test on".format(*COUNTS[name])
-
-
-def _size(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.0f} kB"
-
-
-STYLES_SHOWN = {
-    "swirls": "blue and yellow swirls",
-    "embers": "red and orange waves",
-    "mosaic": "fans of warm stones",
-}
-CARD = """# Stand-ins
-
-What the notebooks use where real data cannot be had. `python -m tools.standins` drew all of it; `helpers/data/standins.py` loads it.
-
-| file | what it is | size | terms |
-|---|---|---|---|
-{lines}
-
-- Pictures are kept without loss. Those of a set lie side by side in rows; row n of its table is about the n-th of them.
-- The grammar of the reviews is known (`tools/standins/phrases.toml`), and with it the entropy of a word: {nats:.4f} nats, averaged over all words but the first of each review. No model can have a lower loss on the test reviews, but for chance.
-- The digits are made from the 1,797 of scikit-learn, enlarged, turned, slanted, made thicker or thinner. Those to test on are made from 297 originals that no digit to train on is made from. The originals: E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/).
-- The faces are drawn from some fifty factors, each independent of the others. They show nobody.
-- The prose is changed: whole paragraphs without markup, none twice. Copyright 2001-2023 Python Software Foundation.
-"""  # noqa: E501

@@ -1,15 +1,10 @@
 """What drawn faces are painted with: a canvas for some dozens of pictures at once, shapes, and colours.
 
-A shape is given by the distance from its edge in closed form, negative inside, so that a pixel on the edge is
-covered in part: smooth edges at any size, without drawing larger and shrinking.
+A shape is the distance from its edge, negative inside, so a pixel on the edge is covered in part.
+The same numbers give the same bytes on every machine: only + - * / and the square root are used.
 
-The same numbers give the same bytes on every machine: only operations are used that IEEE 754 rounds correctly
-(+ - * / and the square root, each by itself), no sine, exponential or power from a mathematical library, and
-no sum whose order is left to the machine.
-
-Numbers are float32 and may be arrays that broadcast with the canvas: `(n, 1, 1)` for one number a picture,
-`(n, rows, columns)` for one a pixel; colours have an axis of three channels before these, RGB in 0–255. Lengths
-are in halves of a picture's side: a picture reaches from -1 to 1, to the right and downwards.
+Numbers are float32, `(n, 1, 1)` for one a picture or `(n, rows, columns)` for one a pixel. Colours have an axis of
+three channels before these, RGB in 0–255. Lengths are in halves of a picture's side, to the right and downwards.
 """
 
 from dataclasses import dataclass, replace
@@ -21,20 +16,15 @@ SHADOW = (0.78, 0.95, 1.0)  # how much a shadow takes from red, green and blue: 
 
 @dataclass(frozen=True)
 class Scene:
-    """A canvas float32 `(3, n, rows, columns)` and where the middles of its pixels are, in lengths from the middle.
+    """A canvas and the places of its pixels' middles, in lengths from the middle."""
 
-    `x` `(1, 1, columns)` and `y` `(1, rows, 1)`: in the picture. `u` and `v` `(n, rows, columns)`: on the head,
-    level with the eyes. `w`, likewise: on the face, which turns with the head. `pixel` `(n, 1, 1)` is the length of
-    a pixel's side on the head.
-    """
-
-    canvas: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    u: np.ndarray
-    v: np.ndarray
-    w: np.ndarray
-    pixel: np.ndarray
+    canvas: np.ndarray  # float32 (3, n, rows, columns)
+    x: np.ndarray  # in the picture, (1, 1, columns)
+    y: np.ndarray  # (1, rows, 1)
+    u: np.ndarray  # on the head, (n, rows, columns)
+    v: np.ndarray  # level with the eyes
+    w: np.ndarray  # on the face, which turns with the head
+    pixel: np.ndarray  # the length of a pixel's side on the head, (n, 1, 1)
 
     def cut(self, top: float, bottom: float, side: float = 1.0) -> "Scene":
         """Return the part between two rows and `side` from the middle, in lengths; it shares the canvas."""
@@ -70,11 +60,7 @@ def as_colour(colour) -> np.ndarray:
 
 
 def ramp(level, *tones) -> np.ndarray:
-    """Return the colours `(3, …)` at `level`: 0 is the first of two or more tones, 1 the last, evenly between.
-
-    Levels below 0 are taken as 0; those above 1 go on beyond the last tone, at most as
-    far again as that is from the one before.
-    """
+    """Return the colours `(3, …)` at `level`: 0 is the first tone, 1 the last; above 1 goes on beyond the last."""
     colour = as_colour(tones[0])
     for number, (before, after) in enumerate(zip(tones[:-1], tones[1:], strict=True)):
         share = np.clip(level * (len(tones) - 1) - number, 0, 1 if number < len(tones) - 2 else 2)
@@ -83,10 +69,7 @@ def ramp(level, *tones) -> np.ndarray:
 
 
 def hue_colour(hue, saturation) -> np.ndarray:
-    """Return colours `(3, …)` in [0, 1] round the colour circle, the largest channel being 1.
-
-    `hue` in [0, 1]: 0 and 1 are red, 1/3 is green, 2/3 blue. `saturation` in [0, 1]: 0 is white.
-    """
+    """Return colours `(3, …)` in [0, 1]; `hue` 0 and 1 are red, 1/3 green, 2/3 blue; `saturation` 0 is white."""
     place = np.stack([hue * 6, hue * 6 - 2, hue * 6 - 4])  # from red, green, blue
     apart = np.minimum(np.abs(place), 6 - np.abs(place))
     return 1 - saturation * np.clip(apart - 1, 0, 1)
@@ -108,8 +91,8 @@ def ellipse(x, y, across, down) -> np.ndarray:
 def lens(x, y, half, up, down, bend, blunt: bool = False) -> np.ndarray:
     """Return about the distance from a shape between two curves that meet at x = -half and half.
 
-    Its middle line is y = bend x²; there it reaches `up` above and `down` below at x = 0. The curves are
-    parabolas, or with `blunt` of the fourth degree, which come together later.
+    Its middle line is y = bend x². At x = 0 it reaches `up` above and `down` below that. The curves are parabolas, or
+    with `blunt` of the fourth degree.
     """
     share = (x / half) * (x / half)
     part, steep = (1 - share * share, 4 * share) if blunt else (1 - share, 2)

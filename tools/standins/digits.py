@@ -1,4 +1,4 @@
-"""Digits in the manner of MNIST, made from the small ones that come with scikit-learn, for want of MNIST itself.
+"""Digits like those of MNIST, made from the small ones in scikit-learn.
 
 The 1,797 originals are 8x8 pixels (Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, 1998).
 Each is enlarged smoothly, turned, slanted, made thicker or thinner, and then laid out as MNIST's makers did:
@@ -25,7 +25,7 @@ def draw_digits(count: int, seed: int, part: str) -> tuple[np.ndarray, np.ndarra
     """Make digits of a part: images uint8 (count, 28, 28), and labels; a longer draw begins with the shorter.
 
     All originals are used once, in random order, before one is used again. The two parts have disjoint originals, split
-    in the file's own order. The digits of one hand stand together there, so most of those held out are in hands that
+    in the file's own order. It keeps the digits of one hand together, so most of those held out are in hands that
     training has not seen.
     """
     profiles, labels = _originals(part)

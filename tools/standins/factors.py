@@ -25,8 +25,8 @@ def _either(probability: float, there: tuple[float, float], missing: tuple[float
 class FaceFactors:
     """What a face is drawn from: numbers, or arrays of one number a face. The defaults make a plain face.
 
-    Beside each factor stands between what it is drawn at random; where it makes an attribute: how probable that
-    is, and between what it is drawn if the face has the attribute and if not.
+    `_between` has a factor's range. `_either` has the probability of an attribute, and the factor's range with and
+    without it.
     """
 
     right: float = _between(-0.03, 0.03)  # the middle between the eyes, from that of the picture

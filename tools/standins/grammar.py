@@ -1,7 +1,7 @@
 """A probabilistic grammar of film reviews whose entropy is known exactly: the stand-in for the IMDB reviews.
 
-It is a probabilistic automaton in which the words so far determine the state: every next word can be said in only one
-way. So the probability of each next word is known, and with it the best figure that any language model can reach.
+It is an automaton whose state is determined by the words so far. So the probability of each next word is known, and
+with it the best figure that any language model can reach.
 """
 
 import tomllib

@@ -1,4 +1,4 @@
-"""English prose from the manual that every Python brings along, for want of a better book."""
+"""English prose from the manual that is part of every Python."""
 
 import re
 import unicodedata

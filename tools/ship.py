@@ -1,0 +1,240 @@
+"""Packs the weights of a notebook's full training into data/pretrained: `python -m tools.ship FOLDER NAME …`.
+
+FOLDER is the notebook's results folder (it has `checkpoints/`) after a run in the full profile on real data, or on
+drawn faces for "drawn_gan". The held-out figures in the cards are measured here, on the float16 weights that are
+shipped. "celeba_vae" comes with a table of attribute vectors, computed with those weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import helpers  # noqa: F401 - before TensorFlow, whose start-up messages it turns off
+
+# isort: split
+import keras
+import numpy as np
+import tensorflow as tf
+
+from helpers import images, latents, text
+from helpers.data import digits, texts
+from helpers.data import faces as face_data
+from helpers.metrics.pictures import feature_model, kernel_inception_distance, picture_features
+from helpers.metrics.texts import perplexity
+from helpers.networks import weights
+from helpers.session import UserError
+from helpers.training.batches import in_order
+from helpers.training.checkpoints import Checkpoints
+from tools.lift import lift
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+MACHINE = f"{platform.machine()}, {platform.system()}"
+CELEBA_TERMS = "CelebA's terms: non-commercial research and education only"
+LICENCES = {
+    "nietzsche_lstm": "MIT; the text is in the public domain",
+    "imdb_transformer": "the reviews are a research data set (Maas et al. 2011): for study and research only",
+    "mnist_vae": "MIT; MNIST is under CC BY-SA 3.0",
+    "fashion_vae": "MIT; Fashion-MNIST is under MIT too",
+    "celeba_vae": CELEBA_TERMS,
+    "celeba_attributes": CELEBA_TERMS,
+    "celeba_gan": CELEBA_TERMS,
+    "drawn_gan": "MIT; the faces it was trained on are drawn by this project",
+    "feature_net": "ImageNet's terms, as for the pictures it learned from: non-commercial research and education; "
+    "not MIT",
+}
+LATENT = 128  # of the GAN
+GAN_FIGURES = ("accuracy", "D(real)", "D(fake)", "spread")
+
+
+def newest(folder: Path) -> tuple[list[np.ndarray], list[dict]]:
+    """Return arrays and history of the longest training whose checkpoints are below `folder`, the newest of those."""
+    newest_first = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    loaded = [pair for path in newest_first if (pair := Checkpoints(path).load())]
+    if not loaded:
+        raise UserError(f"there are no checkpoints below {folder}. Run the notebook in the full profile first.")
+    arrays, state = max(loaded, key=lambda pair: pair[1]["history"][-1]["step"])
+    return arrays, state["history"]
+
+
+def take(variables: Sequence, folder: Path, best: bool) -> list[dict]:
+    """Assign the best or the last weights of the training below `folder`, rounded to float16; return its history."""
+    arrays, history = newest(folder)
+    count = len(variables)
+    chosen = arrays[-count:] if best else arrays[:count]  # the best ones are at the end of a checkpoint
+    rounded = [a.astype(np.float16).astype(a.dtype) if a.dtype.kind == "f" else a for a in chosen]
+    weights.assign(variables, rounded, folder)
+    return history
+
+
+def card(name: str, **facts: str) -> dict[str, str]:
+    """Return what a card says."""
+    named = {key.replace("_", " "): value for key, value in facts.items()}
+    return {**named, "date": date.today().isoformat(), "licence": LICENCES[name]}
+
+
+def trained(history: list[dict], machine: str, which: str, unit: str = "epoch") -> str:
+    """Return how long a training was, in words."""
+    minutes = history[-1]["seconds"] / 60
+    return f"{history[-1][unit]:,} {unit}s in {minutes:.0f} minutes on {machine}; {which}"
+
+
+def best_epoch(history: list[dict]) -> str:
+    return f"best after epoch {min(history, key=lambda record: record['validation'])['epoch']}"
+
+
+def ship_characters(name: str, folder: Path, machine: str) -> None:
+    """Ship the LSTM, scored at the notebook's 4,000 positions of the last 5% of the text."""
+    characters = texts.load_nietzsche().text.lower()
+    vocabulary = text.Vocabulary(sorted(set(characters)))
+    notebook = lift(NOTEBOOKS / "01_text_generation.ipynb", "build_character_model", "score_characters")
+    model = notebook.build_character_model(len(vocabulary))
+    history = take(model.variables, folder / "checkpoints" / "characters", best=True)
+    held_out = text.split_off_end(vocabulary.encode(characters), share=0.05, least=101)[1]
+    nats = notebook.score_characters(model, *text.held_out_contexts(held_out, context=60, positions=4000))
+    facts = card(
+        name,
+        made_by="the model, loss, batches and optimiser of notebook 01, full profile",
+        data=f"Nietzsche, the first 95% of {len(characters):,} characters, lower-cased",
+        training=trained(history, machine, best_epoch(history), "step"),
+        held_out=f"{nats:.3f} nats per character at 4,000 positions of the last 5% of the text, 60 characters of "
+        "context",
+    )
+    weights.save(name, model, vocabulary.symbols, facts)
+
+
+def ship_words(name: str, folder: Path, machine: str) -> None:
+    """Ship the Transformer, scored on all test reviews."""
+    reviews = texts.load_imdb()
+    functions = ("held_out_reviews", "make_vectorizer", "evaluator", "score_words")
+    notebook = lift(NOTEBOOKS / "01_text_generation.ipynb", "TransformerLanguageModel", *functions)
+    training = text.without_breaks(reviews.train)[: -notebook.held_out_reviews(reviews.train)]
+    vectorizer = notebook.make_vectorizer(training)
+    model = notebook.TransformerLanguageModel(len(vectorizer.get_vocabulary()))
+    model(tf.zeros((1, 2), tf.int32))
+    history = take(model.variables, folder / "checkpoints" / "words", best=True)
+    rows = text.pad_windows(text.encode_documents(vectorizer, text.without_breaks(reviews.test)), model.context)
+    nats = notebook.score_words(notebook.evaluator(model), rows)
+    facts = card(
+        name,
+        made_by="the model, loss, batches and optimiser of notebook 01, full profile",
+        data=f"IMDB, {len(training):,} training reviews",
+        training=trained(history, machine, best_epoch(history), "step"),
+        held_out=f"{nats:.3f} nats per word (perplexity {perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
+        "padding not counted",
+    )
+    weights.save(name, model, vectorizer.get_vocabulary(), facts)
+
+
+def ship_vae(name: str, folder: Path, machine: str) -> None:
+    """Ship a VAE's last weights, which chose nothing on the test pictures; with that of faces its attribute vectors."""
+    notebook = lift(
+        NOTEBOOKS / "04_variational_autoencoder.ipynb",
+        *("VAE", "this_notebook", "gaussian", "build_face_encoder", "build_face_decoder", "framed"),
+        *("embed", "means_of", "log_weights", "importance_weighted_nll"),
+    )
+    if name == "celeba_vae":
+        data, training, scored = face_data.load_faces(), "faces", 100
+        test, likelihood = data.test_images, "normal pixels of variance 0.2, without the constant"
+        model = notebook.VAE(notebook.build_face_encoder(), notebook.build_face_decoder(), notebook.gaussian)
+    else:
+        is_mnist = name == "mnist_vae"
+        data, training = (digits.load_mnist(), "digits") if is_mnist else (digits.load_fashion_mnist(), "garments")
+        test, likelihood, scored = notebook.framed(data.test_images), "Bernoulli pixels", 2_000
+        model = notebook.VAE(*notebook.this_notebook(2))
+    model(np.zeros((1, *model.encoder.input_shape[1:]), np.float32))
+    history = take(model.variables, folder / "checkpoints" / training, best=False)
+    model.compile(jit_compile=False)
+    scores = model.evaluate(in_order(test), verbose=0, return_dict=True)
+    some = images.as_floats(test[:: len(test) // scored][:scored])
+    weighted = notebook.importance_weighted_nll(notebook.log_weights(model, some), 64).mean()
+    source, count = data.source.split(":")[0], len(data.train_images)
+    facts = card(
+        name,
+        made_by="the networks, loss and training of notebook 04, full profile",
+        data=f"{source}, {count - count // 10:,} of {count:,} training pictures, the last tenth held out",
+        training=trained(history, machine, "the last weights"),
+        held_out=f"negative ELBO {scores['loss']:.1f} nats a picture on {len(test):,} test pictures "
+        f"(KL {scores['kl']:.1f}; {likelihood}); importance-weighted with 64 draws {weighted:.1f} on {scored:,} of "
+        "them, evenly spread",
+    )
+    weights.save(name, model, [], facts)
+    if name == "celeba_vae":
+        ship_attributes(notebook.means_of(model, data.train_images), data)
+
+
+def ship_attributes(means: np.ndarray, faces: face_data.Faces) -> None:
+    """Ship the vector of every attribute that some training face has and some has not."""
+    has = {name: faces.has(name) for name in faces.attribute_names}
+    vectors = {name: latents.attribute_vector(means, rows) for name, rows in has.items() if 0 < rows.sum() < len(rows)}
+    table = keras.Sequential([keras.Input((), dtype="int32"), keras.layers.Embedding(len(vectors), means.shape[1])])
+    table.set_weights([np.stack(list(vectors.values()))])
+    facts = card(
+        "celeba_attributes",
+        made_by="means of encoded faces with an attribute minus means without, by celeba_vae",
+        data=f"{faces.source.split(':')[0]}, {len(means):,} training pictures",
+    )
+    weights.save("celeba_attributes", table, list(vectors), facts)
+
+
+def ship_gan(
+    name: str, folder: Path, machine: str, into: Path = weights.FOLDER, faces: face_data.Faces | None = None
+) -> None:
+    """Ship the averaged generator and then the discriminator, trained on `faces` (None: all that this machine has)."""
+    faces = face_data.load_faces() if faces is None else faces
+    if faces.is_real != (name == "celeba_gan"):
+        raise UserError(f"{name} is trained on other faces than this machine has. Set NB_DATA to real or standin.")
+    notebook = lift(NOTEBOOKS / "05_dcgan.ipynb", "GAN", "build_generator", "build_discriminator", "paint")
+    gan = notebook.GAN(notebook.build_generator(), notebook.build_discriminator())
+    gan.compile()
+    metrics = {id(variable) for variable in gan.metrics_variables}
+    variables = [variable for variable in gan.variables if id(variable) not in metrics]
+    history = take(variables, folder / "checkpoints" / "faces", best=False)
+    net = feature_model()
+    fakes = notebook.paint(gan, latents.fixed_noise(len(faces.test_images), LATENT, seed=11))
+    held_out, ours = (picture_features(net, pictures) for pictures in (faces.test_images, fakes))
+    distance = kernel_inception_distance(held_out, ours, subset_size=min(450, len(ours) // 2))
+    count = f"{len(faces.train_images):,}"
+    real = f"{faces.source.split(':')[0]}, {count} training pictures"
+    facts = card(
+        name,
+        made_by="the networks, losses and training of notebook 05, preset paper",
+        weights=f"the averaged generator ({LATENT} latents), then the discriminator",
+        data=real if faces.is_real else f"{count} faces drawn by this project",
+        training=trained(history, machine, "the last weights"),
+        at_the_end=", ".join(f"{figure} {history[-1][figure]:.2f}" for figure in GAN_FIGURES),
+        held_out=f"KID {distance} with {net.name} against {len(held_out):,} test pictures, {distance.subsets} subsets "
+        f"of {distance.subset_size} (not comparable with published KIDs)",
+    )
+    weights.save(name, keras.Sequential([gan.averaged, gan.discriminator]), [], facts, into)
+
+
+SHIPPERS = {"nietzsche_lstm": ship_characters, "imdb_transformer": ship_words}
+SHIPPERS |= dict.fromkeys(("mnist_vae", "fashion_vae", "celeba_vae"), ship_vae)
+SHIPPERS |= dict.fromkeys(("celeba_gan", "drawn_gan"), ship_gan)
+
+
+def main() -> int:
+    """Ship what the arguments name; return 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="+", choices=SHIPPERS)
+    parser.add_argument("--machine", default=MACHINE, help="as the card names it")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        try:
+            SHIPPERS[name](name, arguments.folder, arguments.machine)
+        except UserError as error:
+            sys.exit(str(error))
+        facts = json.loads((weights.FOLDER / f"{name}.json").read_text(encoding="utf-8"))["facts"]
+        print(name, json.dumps(facts, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
