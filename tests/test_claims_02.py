@@ -12,7 +12,7 @@ from scipy.ndimage import zoom
 
 from bench import first_edition
 from bench.dream import recipe_dream, similarity
-from helpers import images
+from helpers import images, networks
 from helpers.data import photographs
 from helpers.metrics.pictures import share_by_size
 from helpers.networks import pretrained
@@ -312,7 +312,7 @@ def test_octaves_put_the_dream_into_coarser_bands(gradient):
 
 @pytest.fixture(scope="module")
 def answers():
-    given = vars(nb) | {"backbones": pretrained, "np": np}
+    given = vars(nb) | {"networks": networks, "np": np}
     names = dict(given)
     for block in PROSE.answers():
         exec(compile(block, "answer", "exec"), names)
