@@ -220,3 +220,11 @@ def shuffle_squares(picture: np.ndarray, side: int, seed: int) -> np.ndarray:
     squares = squares.swapaxes(1, 2).reshape(rows * columns, side, side, channels)
     shuffled = np.random.default_rng(seed).permutation(squares).reshape(rows, columns, side, side, channels)
     return shuffled.swapaxes(1, 2).reshape(rows * side, columns * side, channels)
+
+
+def tile_grid(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return pictures `(rows * columns, h, w)`, or with a last axis of 1 or 3 channels, as one, row after row."""
+    height, width, *rest = np.shape(pictures)[1:]
+    channels = [size for size in rest if size != 1]
+    rowwise = np.reshape(pictures, (rows, columns, height, width, *channels)).swapaxes(1, 2)
+    return rowwise.reshape(rows * height, columns * width, *channels)

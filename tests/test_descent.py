@@ -13,7 +13,7 @@ def run(totals, start=START, **options):
     """Return a descent that saw these total losses, each with a picture of that brightness."""
     with Descent(start, len(totals), **options) as descent:
         for total in totals:
-            descent.note(np.full_like(start, total), {"total": total, "style": 2 * total})
+            descent.keep(np.full_like(start, total), {"total": total, "style": 2 * total})
     return descent
 
 
@@ -28,15 +28,15 @@ def test_the_best_picture_is_kept_and_all_losses():
 def test_another_size_begins_anew():
     descent = Descent(START, 2)
     with descent:
-        descent.note(START, {"total": 0.1})
-        descent.note(np.zeros((16, 20, 3)), {"total": 0.7})
+        descent.keep(START, {"total": 0.1})
+        descent.keep(np.zeros((16, 20, 3)), {"total": 0.7})
     assert descent.picture.shape == (16, 20, 3) and descent.best == 0.7
 
 
 def test_a_picture_noted_may_change_afterwards():
     picture = np.zeros((8, 10, 3), np.float32)
     with Descent(START, 1) as descent:
-        descent.note(picture, {"total": 0.1})
+        descent.keep(picture, {"total": 0.1})
         picture += 1
     assert descent.picture.max() == 0 and descent.stages[1].max() == 0
 
@@ -45,8 +45,8 @@ def test_a_picture_noted_may_change_afterwards():
 @pytest.mark.parametrize("name", ["total", "style"])
 def test_a_loss_that_is_no_number_ends_it(capsys, loss, name):
     with Descent(START, 5) as descent:
-        descent.note(START * 0.5, {"total": 0.4, "style": 0.2})
-        descent.note(START * 0.1, {"total": 0.3, "style": 0.2, name: loss})
+        descent.keep(START * 0.5, {"total": 0.4, "style": 0.2})
+        descent.keep(START * 0.1, {"total": 0.3, "style": 0.2, name: loss})
         raise AssertionError("not reached")
     assert not descent.is_complete and descent.picture.max() == 0.25
     assert "smaller weights" in capsys.readouterr().out
@@ -85,8 +85,8 @@ def test_a_report_that_stops_is_an_interrupt(capsys):
 
 def test_a_record_has_all_of_it_as_arrays_and_stages_of_one_size():
     with Descent(START, 3) as descent:
-        descent.note(START, {"total": 0.3, "style": 0.2})
-        descent.note(np.full((16, 20, 3), 0.2), {"total": 0.5, "style": 0.1})
+        descent.keep(START, {"total": 0.3, "style": 0.2})
+        descent.keep(np.full((16, 20, 3), 0.2), {"total": 0.5, "style": 0.1})
         raise KeyboardInterrupt
     record = descent.record()
     assert record["total"].tolist() == [0.3, 0.5] and record["style"].tolist() == [0.2, 0.1]

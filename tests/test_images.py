@@ -179,3 +179,10 @@ def test_grey_pictures_become_pngs_with_and_without_an_axis_for_the_channel():
     assert images.png_bytes(grey[..., None]) == images.png_bytes(grey)
     picture = images.picture_from_bytes(images.png_bytes(grey))
     np.testing.assert_allclose(picture[..., 0], grey, atol=0.5 / 255 + 1e-6)
+
+
+def test_pictures_are_laid_row_after_row():
+    pictures = np.arange(6 * 2 * 3).reshape(6, 2, 3, 1)
+    grid = images.tile_grid(pictures, 2, 3)
+    assert grid.shape == (4, 9)
+    np.testing.assert_array_equal(grid[2:, 3:6], pictures[4, :, :, 0])

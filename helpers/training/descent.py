@@ -19,7 +19,7 @@ class _NotFinite(Exception):
 class Descent:
     """Keeps the best picture of an optimisation, its losses by seconds, and some pictures on the way.
 
-    Used as a context around the optimiser, which calls `note` at each evaluation of the loss. An interrupt of the
+    Used as a context around the optimiser, which calls `keep` at each evaluation of the loss. An interrupt of the
     kernel, or a loss that is NaN or infinite, ends the context only: a line is printed, and `picture` is the
     best so far.
 
@@ -60,7 +60,7 @@ class Descent:
         self._started = time.perf_counter()
         return self
 
-    def note(self, picture: np.ndarray, losses: Mapping[str, float]) -> None:
+    def keep(self, picture: np.ndarray, losses: Mapping[str, float]) -> None:
         """Record one evaluation: the picture, and its losses by name, `total` among them."""
         values = {name: float(value) for name, value in losses.items()}
         picture = np.array(picture, np.float32)
