@@ -81,6 +81,7 @@ def test_a_damaged_file_is_refused(saved, file, damage):
 WORDS, HALVES = np.frombuffer(b'["a"]', np.uint8), np.ones(2, np.float16)
 OTHER_FILES = [
     {"0000": HALVES},
+    {"0000": HALVES.astype(complex), "symbols": WORDS},
     {"0000": HALVES, "symbols": WORDS[:-1]},
     {"0000": HALVES, "symbols": WORDS[1:2]},
     {"0000": np.array([print], dtype=object), "symbols": WORDS},

@@ -59,6 +59,8 @@ def load_weights(name: str, folder: Path = FOLDER) -> Pretrained:
             raise ValueError("the SHA-256 of the weights is not the card's")
         arrays = npz_arrays(path)
         symbols = [str(symbol) for symbol in json.loads(arrays.pop("symbols").tobytes())]
+        if any(array.dtype.kind != "f" for array in arrays.values()):
+            raise ValueError("a weight is not a fraction")
         weights = [arrays[key].astype(np.float32) for key in sorted(arrays)]
     except _DAMAGE as error:
         raise UserError(f"{card_path} or {path.name} is damaged ({error}). Check out both again.") from error
