@@ -2,7 +2,7 @@
 
 Nothing is written, deleted or started while a file is read, and Python's memory stays within a bound that each test
 states. Each loader gets 10 inputs, and in the slow tests as many as FUZZ_INPUTS says (default 200), the same ones each
-time; with SOAK_SEED they are drawn anew (`make soak`).
+time; with SOAK_SEED they are drawn anew (CONTRIBUTING.md says how).
 """
 
 import io

@@ -6,12 +6,15 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from trainings import all_equal
 
+from helpers.session import UserError
 from helpers.training.checkpoints import Checkpoints, kept, settings_digest
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7), np.zeros((0, 2), np.uint8)]
@@ -69,6 +72,18 @@ def test_if_one_is_damaged_the_one_before_is_taken(checkpoints, capsys, damage):
     assert "checkpoint-000003.npz is damaged" in capsys.readouterr().out
     checkpoints.save(3, ARRAYS, {"history": []})
     assert checkpoints.load()[1] == {"history": []}
+
+
+def test_a_disk_that_cannot_be_read_deletes_nothing(checkpoints, monkeypatch):
+    before = sorted(checkpoints.folder.iterdir())
+
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoints.load()
+    assert sorted(checkpoints.folder.iterdir()) == before
 
 
 def test_if_all_are_damaged_they_give_way_to_new_ones(checkpoints):
@@ -187,6 +202,58 @@ def weighted(weight=1.0, penalty=scaled, kind=Weighted, **options):
     return kind(weight, network(**options), penalty)
 
 
+def joined(join):
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, join(keras.layers.Dense(4)(inputs), inputs))
+
+
+class Scaling(keras.layers.Layer):
+    def call(self, x):
+        return x
+
+
+class Doubling(Scaling):
+    factor = 2.0
+
+
+class Tripling(Scaling):
+    factor = 3.0
+
+
+class Traced(Scaling):
+    @tf.function
+    def scale(self, x):
+        return 2 * x
+
+    @staticmethod
+    def limit(x):
+        return x
+
+
+class TracedOtherwise(Scaling):
+    @tf.function
+    def scale(self, x):
+        return 3 * x
+
+    @staticmethod
+    def limit(x):
+        return x
+
+
+class Limited(Scaling):
+    @tf.function
+    def scale(self, x):
+        return 2 * x
+
+    @staticmethod
+    def limit(x):
+        return -x
+
+
+for kind in (Doubling, Tripling, Traced, TracedOtherwise, Limited):
+    kind.__name__ = "Scaling"  # as if a reader had edited one class
+
+
 def squashed(x):
     return keras.ops.tanh(x)
 
@@ -209,6 +276,22 @@ MADE = {
     "another function": lambda: weighted(penalty=squashed),
     "dropout within": lambda: weighted(dropout=0.2),
     "another method": lambda: weighted(kind=Doubled),
+    "joined by a sum": lambda: joined(lambda new, old: new + old),
+    "joined by a product": lambda: joined(lambda new, old: new * old),
+    "with itself": lambda: joined(lambda new, old: new + new),
+    "with a number": lambda: joined(lambda new, old: new * 2.0),
+    "with another": lambda: joined(lambda new, old: new * 3.0),
+    "value of a class": Doubling,
+    "another value of a class": Tripling,
+    "traced method": Traced,
+    "another traced method": TracedOtherwise,
+    "another static method": Limited,
+    "enclosed list": lambda: scaled([1.0, 2.0]),
+    "another enclosed list": lambda: scaled([1.0, 3.0]),
+    "enclosed array": lambda: scaled(np.arange(2)),
+    "another enclosed array": lambda: scaled(np.arange(3)),
+    "folder": lambda: {"folder": Path("a")},
+    "another folder": lambda: {"folder": Path("b")},
     "adam": lambda: keras.optimizers.Adam(0.1),
     "learning rate": lambda: keras.optimizers.Adam(0.2),
     "beta": lambda: keras.optimizers.Adam(0.1, 0.5),

@@ -1,6 +1,6 @@
 """What a run of a notebook may leave behind and take: nothing outside its own folders, no process, bounded memory.
 
-`make soak` has the long form: SOAK_LIMIT_KILLS runs are killed (2 without it), after SOAK_LIMIT_SECONDS each (at a
+CONTRIBUTING.md has the long form: SOAK_LIMIT_KILLS runs are killed (2 without it), after SOAK_LIMIT_SECONDS each (at a
 heading without it), and the five notebooks run at the same time in the profiles that SOAK_TOGETHER names.
 """
 
@@ -107,7 +107,7 @@ def test_runs_that_are_killed_leave_nothing_behind(place):
     assert killed >= 0.9 * KILLS, "a run that ends before its moment shows nothing: set SOAK_LIMIT_SECONDS lower"
 
 
-@pytest.mark.skipif(not TOGETHER, reason="takes many minutes: `make soak` does it")
+@pytest.mark.skipif(not TOGETHER, reason="takes many minutes: SOAK_TOGETHER asks for it")
 @pytest.mark.parametrize("profile", TOGETHER or ["quick"])
 def test_all_notebooks_at_the_same_time_keep_to_their_own_files_and_to_the_memory(place, profile):
     running = {name: place.start(name, profile) for name in NOTEBOOKS}

@@ -7,6 +7,7 @@ checkpoints in build/run/PROFILE, and ends with a table. A notebook that fails d
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from tools.pages import Result, index_page, notebook_page, thumbnail
 from tools.progress import Progress, cell_labels, describe, read_headline, table, title_of, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
+PROFILES = ("smoke", "quick", "full")
 FIRST = "02_deep_dream"  # it takes the shortest, so there is something to look at while the others run
 
 
@@ -66,10 +68,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make.py run", description="Run the notebooks and write pages of them.")
     profile = os.environ.get("NB_PROFILE") or "quick"
     parser.add_argument("names", nargs="*", help="beginnings of notebook names, e.g. 01 (default: all)")
-    parser.add_argument("--profile", choices=("smoke", "quick", "full"), default=profile)
+    parser.add_argument("--profile", choices=PROFILES, default=profile)
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="the folder they lie in")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="the folder that pages and results go to")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.profile not in PROFILES:  # argparse does not check a default
+        parser.error(f"NB_PROFILE={options.profile} is not a profile. Choose one of {', '.join(PROFILES)}.")
+    return options
 
 
 def choose(folder: Path, names: list[str]) -> list[Path]:
@@ -133,7 +138,8 @@ def write_index(build: Path, notebooks: Path) -> None:
     for path in sorted(notebooks.glob("*.ipynb")):
         if files := list((build / "run").glob(f"*/{path.stem}/result.json")):  # one a profile
             newest = max(files, key=lambda file: file.stat().st_mtime_ns)
-            results.append(Result(**json.loads(newest.read_text(encoding="utf-8"))))
+            with contextlib.suppress(OSError, ValueError, TypeError):  # damaged, or of another version
+                results.append(Result(**json.loads(newest.read_text(encoding="utf-8"))))
     write_whole(build / "index.html", index_page(results))
 
 

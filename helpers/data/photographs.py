@@ -210,7 +210,7 @@ def _local_copy(name: str, folders: list[Path]) -> Path | None:
     files = () if name in _BY_HAND else sources.manifest()[name].files
     stems = (name, *(Path(file.name).stem for file in files))
     for folder, stem, prefix, ending in itertools.product(folders, stems, _PREFIXES, _ENDINGS):
-        if (path := folder / f"{prefix}{stem}{ending}").is_file():
+        if os.path.isfile(path := folder / f"{prefix}{stem}{ending}"):  # False where the folder may not be read
             return path
     return None
 
@@ -232,7 +232,7 @@ def _existing_file(path: Path) -> Path:
     try:
         if path.is_dir():
             raise UserError(f"{path} is a folder. Name a picture in it.")
-        if path.is_file():
+        if os.path.isfile(path):
             return path
         neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError as error:  # a name that is too long, such as an address that begins with "data:", or a closed folder

@@ -73,6 +73,8 @@ def _set(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     sheet, side = _pixels(f"{name}.webp"), SIDES[name]
     with _reading(f"{name}.webp"):
         across = sheet.shape[1] // side
+        if not 0 <= sheet.size // (3 * side * side) - len(rows) < across:
+            raise ValueError(f"{name}.csv has {len(rows)} rows, and {name}.webp other pictures")
         tiles = sheet.reshape(-1, side, across, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)[: len(rows)]
         return tiles[np.arange(len(rows))], parts, table, names
 

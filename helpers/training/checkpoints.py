@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import inspect
+import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -40,12 +41,14 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
-        """Return arrays and state of the newest checkpoint that is whole, or None."""
+        """Return arrays and state of the newest whole checkpoint, or None; a UserError if the disk cannot be read."""
         for path in reversed(self._paths()):
             try:
                 arrays = _read(path)
                 state = dict(json.loads(arrays.pop("state").tobytes()))
                 return [arrays[name] for name in sorted(arrays)], state
+            except OSError as error:  # the disk, not the file: a later try may read it
+                raise UserError(f"{path} cannot be read ({error}). Try again; to start anew, delete it.") from error
             except Exception as error:  # zipfile, NumPy and JSON raise a dozen kinds for damaged files
                 print(f"{path.name} is damaged ({error}); trying the one before.")
         return None
@@ -98,7 +101,7 @@ def kept(folder: Path, name: str, settings: object, make: Callable) -> np.ndarra
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays under another name and then rename the file, so that a file with this name is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("partial.npz")
+    partial = path.with_name(f"partial-{os.getpid()}.npz")
     try:
         with partial.open("wb") as file:
             np.savez(file, **arrays)
@@ -110,8 +113,8 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Return all arrays of a file; zipfile compares their checksums."""
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+    """Return all arrays of a file, whose checksums zipfile compares; an OSError if the file cannot be read."""
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -134,6 +137,8 @@ def _describe(part: object) -> object:
         return {str(name): _describe(value) for name, value in part.items()}
     if isinstance(part, list | tuple):
         return [_describe(value) for value in part]
+    if isinstance(part, set | range | Path):
+        return repr(sorted(part)) if isinstance(part, set) else repr(part)
     if isinstance(part, np.ndarray | np.generic | tf.Tensor):
         array = np.asarray(part)
         return [str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
@@ -155,15 +160,39 @@ def _describe_layer(layer: keras.layers.Layer) -> list:
         arguments = {name: getattr(layer, name, None) for name in inspect.signature(type(layer).__init__).parameters}
         config = {name: value for name, value in arguments.items() if not isinstance(value, keras.layers.Layer)}
     else:
-        config = {} if isinstance(layer, keras.Model) else layer.get_config()
+        config = {"graph": _graph(layer)} if isinstance(layer, keras.Model) else layer.get_config()
     return [_methods(type(layer)), [tuple(weight.shape) for weight in layer.weights], _describe(_without_names(config))]
 
 
+def _graph(model: keras.Model) -> list:
+    """Return a functional model's operations in order; each takes earlier ones, by their numbers, or plain values."""
+    operations = getattr(model, "operations", [])
+    places = {id(operation): place for place, operation in enumerate(operations)}
+    graph = []
+    for operation in operations:
+        taken = [(node.arguments.args, node.arguments.kwargs) for node in operation._inbound_nodes]
+        inputs = [
+            places.get(id(value._keras_history.operation), "") if isinstance(value, keras.KerasTensor) else value
+            for value in keras.tree.flatten(taken)
+        ]
+        graph.append([type(operation).__name__, [value for value in inputs if isinstance(value, _PLAIN)]])
+    return graph
+
+
 def _methods(kind: type) -> list:
-    """Return a class's name, and the source of the methods that a notebook gave it."""
+    """Return a class's name, and the source of the methods and the plain values that a notebook gave it."""
     own = [base for base in kind.__mro__ if not _is_of_library(base)]
-    functions = [member for base in own for member in vars(base).values() if inspect.isfunction(member)]
-    return [kind.__name__, *map(_source, functions)]
+    members = {name: _unwrapped(member) for base in own for name, member in vars(base).items()}
+    functions = [member for member in members.values() if inspect.isfunction(member)]
+    values = {name: value for name, value in _plain_values(members).items() if not name.startswith("__")}
+    return [kind.__name__, *map(_source, functions), values]
+
+
+def _unwrapped(member: object) -> object:
+    """Return the function inside a method's decorator: tf.function, property, staticmethod or classmethod."""
+    for name in ("python_function", "fget", "__func__"):
+        member = getattr(member, name, member)
+    return member
 
 
 def _source(function: Callable) -> list:
@@ -182,7 +211,8 @@ def _is_of_library(thing: type | Callable) -> bool:
 
 
 def _plain_values(named: Mapping) -> dict:
-    return {name: value for name, value in named.items() if isinstance(value, _PLAIN)}
+    kinds = _PLAIN | list | tuple | np.ndarray | np.generic
+    return {name: _describe(value) for name, value in named.items() if isinstance(value, kinds)}
 
 
 def _without_names(config: object) -> object:
