@@ -132,12 +132,12 @@ def test_a_sheet_shows_pictures_in_order_with_their_values_clipped_and_no_wider_
     assert pixels_of(plots.picture_table({"large": np.zeros((900, 3_000, 3))}, "t")).shape[1] <= 1_220
 
 
-def test_an_animation_is_laid_in_rows():
+def test_an_animation_is_laid_in_rows_and_small_pictures_are_doubled():
     with Image.open(io.BytesIO(DRAWN["animation"]().data)) as made:
-        assert made.size == (24, 16)
+        assert made.size == (48, 32)
         made.seek(1)
         shown = np.asarray(made.convert("RGB"), float)
-    np.testing.assert_allclose(shown[8:, :8].mean((0, 1)), FACES[::-1][3].mean((0, 1)), atol=6)
+    np.testing.assert_allclose(shown[17:, :15].mean((0, 1)), FACES[::-1][3].mean((0, 1)), atol=6)
 
 
 def test_a_table_has_rows_columns_texts_and_rounded_numbers():

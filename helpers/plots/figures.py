@@ -55,11 +55,13 @@ def curves(
         ylabel: what y is, with its unit.
         title: what the figure shows.
         alt: the same for those who cannot see it; without it, the title and the names of the lines.
-        log: whether the vertical axis is logarithmic. All y must then be above 0.
+        log: whether the vertical axis is logarithmic. A y that is not above 0 is then left out.
     """
     figure, (axis,) = _new_figure()
     _draw_lines(axis, series)
-    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    if log:
+        axis.set_yscale("log", nonpositive="mask")  # a loss that begins at 0 has no place there
     axis.set_title(title, fontsize=11)
     return picture(figure, alt or f"{title}. Lines: {', '.join(series)}")
 

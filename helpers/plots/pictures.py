@@ -85,15 +85,17 @@ def animation(frames: Sequence[np.ndarray], seconds: float, alt: str, columns: i
 
     Args:
         frames: pictures `(height, width, 3)`, or sets of them `(n, height, width, 3)` that are laid in rows of
-            `columns`; all of one shape; floats in [0, 1] or uint8.
+            `columns`; all of one shape; floats in [0, 1] or uint8. Small sets are shown at twice their size.
         seconds: that each frame is shown, at least 0.02.
         alt: what it shows, for those who cannot see it.
         columns: pictures in a row.
     """
+    factor = 2 if np.ndim(frames[0]) == 4 and max(frames[0].shape[1:3]) <= SMALL else 1
     frames = [
         images.tile_grid(frame, len(frame) // columns, columns) if np.ndim(frame) == 4 else frame for frame in frames
     ]
     floats = [images.as_floats(frame) if frame.dtype == np.uint8 else frame for frame in frames]
+    floats = [images.resize(frame, factor * len(frame), factor * frame.shape[1]) for frame in floats]
     return PictureWithText(images.animation(floats, seconds), alt, "gif")
 
 
