@@ -37,7 +37,8 @@ class Checkpoints:
         named = {f"{place:05d}": array for place, array in enumerate(arrays)}
         _write(target, {"state": np.frombuffer(json.dumps(state).encode(), np.uint8), **named})
         older = [path for path in self._paths() if path <= target]
-        for path in set(self._paths()) - set(older[-KEPT:]):  # one with a higher number is damaged
+        others = {*self._paths(), *self.folder.glob("partial-*.npz")} - {*older[-KEPT:]}
+        for path in others:  # older, or damaged (with a higher number), or what a killed kernel left
             path.unlink(missing_ok=True)
 
     def load(self) -> tuple[list[np.ndarray], dict] | None:
