@@ -47,7 +47,7 @@ def test_the_losses_are_cross_entropies_of_the_logit_of_real(nb):
 
 
 def test_who_cannot_tell_pays_two_logarithms_of_two(nb):
-    [nats] = PROSE.said(r"pays \$2 \\log 2 = ([\d.]+)\$ nats")
+    [nats] = PROSE.said(r"\$2 \\log 2 = ([\d.]+)\$ nats")
     assert abs(float(nb.discriminator_loss(np.zeros(3), np.zeros(4))) - nats) < 5e-4
 
 

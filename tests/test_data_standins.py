@@ -153,3 +153,13 @@ def test_a_damaged_picture_is_said(folder, monkeypatch, content):
     standins._set.cache_clear()
     with pytest.raises(UserError, match="digits.webp is damaged"):
         standins.digits("train")
+
+
+def test_a_table_with_too_few_rows_is_said(folder, monkeypatch):
+    monkeypatch.setitem(COUNTS, "digits", (300, 200))
+    write_set(folder, "digits")
+    table = folder / "digits.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:200]))
+    standins._set.cache_clear()
+    with pytest.raises(UserError, match="damaged"):
+        standins.digits("train")
