@@ -1,9 +1,8 @@
-"""Text as integers: a vocabulary, windows cut out of a long text, and requests for a text to be written."""
+"""Text as integers: a vocabulary, windows cut out of a long text, and what may be asked of a sampler."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -98,47 +97,21 @@ def encode_documents(vectorizer, documents: Sequence[str]) -> list[np.ndarray]:
     return [row[row > 0].astype(np.int32) for batch in batches for row in batch.numpy()]
 
 
-PLACES = 1_024  # a text has room for a multiple of this; each new number of places is compiled anew
-
-
-class Request(NamedTuple):
-    """A text to continue, in several streams at once.
-
-    `prompt` (streams, places) int32: each row holds `read` ids, then room for `length` more and for the rounding up.
-    `begin`: the places before it have been read already. `temperature` (streams,) float32. `uniform` (places, streams)
-    float32 in [0, 1): a random number for each choice. `narrow`: (top_k int32, top_p float32), None if without limits.
-    """
-
-    prompt: tf.Tensor
-    begin: tf.Tensor
-    read: tf.Tensor
-    length: tf.Tensor
-    temperature: tf.Tensor
-    uniform: tf.Tensor
-    narrow: tuple[tf.Tensor, tf.Tensor] | None
-
-
-def request(
+def check_request(
     prompt_ids: np.ndarray,
     length: int,
     temperatures: Sequence[float],
-    seed: int = 0,
     top_k: int | None = None,
     top_p: float = 1.0,
-) -> Request:
-    """Check the settings of a sampler and return them as tensors.
+) -> None:
+    """Raise a UserError unless a text can be written with these settings.
 
     Args:
-        prompt_ids: the beginning of all streams, `(read,)`, or `(streams, read)` if each has its own text.
-        length: how many ids to write.
-        temperatures: one for each stream. 0 means the most probable symbol; a huge one is allowed and
-            makes all symbols equally likely.
-        seed: of the random numbers, which are the same on every machine.
-        top_k: keep the most probable `top_k` symbols; None means no limit.
+        prompt_ids: the beginning of the text, `(time,)`, at least one id.
+        length: how many ids to write, from 1.
+        temperatures: one for each text, from 0 (the most probable symbol); a huge one is allowed.
+        top_k: keep the `top_k` most probable symbols, from 1; None means no limit.
         top_p: keep the fewest symbols whose probabilities add up to `top_p`, in (0, 1].
-
-    Raises:
-        UserError: a setting makes no sense, or the prompt is empty.
     """
     for temperature in temperatures:
         if not np.isfinite(temperature) or temperature < 0:
@@ -149,47 +122,5 @@ def request(
         raise UserError(f"top_p={top_p} is no share. Use a number above 0 and at most 1 (1 means no limit).")
     if not isinstance(length, Integral) or length < 1:
         raise UserError(f"a length of {length} writes nothing. Use a whole number from 1.")
-    ids = np.atleast_2d(np.asarray(prompt_ids, np.int32))
-    if not ids.size:
+    if not np.size(prompt_ids):
         raise UserError("the prompt is empty. Give at least one symbol to begin with.")
-    read = ids.shape[1]
-    ids = np.broadcast_to(ids, (len(temperatures), read))
-    room = -(read + length) % PLACES
-    is_unlimited = top_k is None and top_p == 1
-    most = np.iinfo(np.int32).max
-    return Request(
-        prompt=tf.constant(np.pad(ids, [(0, 0), (0, length + room)])),
-        begin=tf.constant(0),
-        read=tf.constant(read),
-        length=tf.constant(length),
-        temperature=tf.constant(temperatures, tf.float32),
-        uniform=tf.constant(np.random.default_rng(seed).random((read + length + room, len(temperatures)), np.float32)),
-        narrow=None if is_unlimited else (tf.constant(min(top_k or most, most)), tf.constant(top_p, tf.float32)),
-    )
-
-
-def new_ids(written: tf.Tensor, request: Request) -> np.ndarray:
-    """Return the ids after the prompt, `(streams, length)` int32, out of `(streams, places)`."""
-    read, length = int(request.read), int(request.length)
-    return written[:, read : read + length].numpy()
-
-
-def in_pieces(generate: Callable, state: object, request: Request, size: int) -> Iterator[np.ndarray]:
-    """Write a requested text piece by piece; yield new ids `(streams, size)` int32, fewer in the last piece.
-
-    The pieces together equal the result of one call that writes everything.
-
-    Args:
-        generate: called as `generate(state, request)`, where `state` is the memory of the places before
-            `request.begin`; returns all ids, `(streams, places)` int32, and the state before the last new id was read.
-        state: before anything was read.
-        request: the text to write, from `request()`.
-        size: how many ids a piece has, at least 1.
-    """
-    end = int(request.read + request.length)
-    for place in range(int(request.read), end, size):
-        length = min(size, end - place)
-        request = request._replace(read=tf.constant(place), length=tf.constant(length))
-        written, state = generate(state, request)
-        yield new_ids(written, request)
-        request = request._replace(prompt=written, begin=tf.constant(place + length - 1))

@@ -45,10 +45,19 @@ def unigram_nats(training_ids: np.ndarray, held_out_ids: np.ndarray, symbols: in
     return float(-log_frequencies(training_ids, symbols)[np.ravel(held_out_ids)].mean())
 
 
-def row(nats: float, symbol: str) -> dict[str, str]:
-    """Return a row of a table: nats, bits and perplexity of a `symbol`, such as "character" or "word"."""
+def row(nats: float | np.ndarray, symbol: str) -> dict[str, str]:
+    """Return a row of a table: nats, bits and perplexity of a `symbol`, such as "character" or "word".
+
+    Args:
+        nats: the mean, or an array `(n,)` of the nats of each symbol. The standard error of its mean is then shown, as
+            if the symbols were independent.
+        symbol: what one target is called.
+    """
+    mean, error = float(np.mean(nats)), ""
+    if np.size(nats) > 1:
+        error = f" ± {np.std(nats) / np.sqrt(np.size(nats)):.3f}"
     return {
-        f"nats per {symbol}": f"{nats:.3f}",
-        f"bits per {symbol}": f"{bits(nats):.3f}",
-        "perplexity": f"{perplexity(nats):,.1f}",
+        f"nats per {symbol}": f"{mean:.3f}{error}",
+        f"bits per {symbol}": f"{bits(mean):.3f}",
+        "perplexity": f"{perplexity(mean):,.1f}",
     }

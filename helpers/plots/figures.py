@@ -73,20 +73,38 @@ def _draw_lines(axis: Axes, series: Mapping[str, tuple[Sequence[float], Sequence
     axis.legend(fontsize=9)
 
 
-def training_curves(history: Sequence[dict], unit: str, references: Mapping[str, float]) -> PictureWithText:
-    """Draw training and held-out loss over the seconds, and `references` as horizontal lines."""
+def training_curves(
+    history: Sequence[dict], unit: str, references: Mapping[str, float], untrained: float | None = None
+) -> PictureWithText:
+    """Draw training and held-out loss over the training steps.
+
+    Args:
+        history: a record an epoch with `epoch`, `step`, `seconds`, `loss` and `validation`.
+        unit: of the losses, such as "nats per word".
+        references: name → loss of something to compare with, drawn as a horizontal line.
+        untrained: the held-out loss before the first step; the held-out line then begins there.
+    """
     figure, (axis,) = _new_figure()
-    seconds = [record["seconds"] for record in history]
-    names = {"training": "loss", "held out": "validation"}
-    _draw_lines(axis, {name: (seconds, [record[key] for record in history]) for name, key in names.items()})
+    steps = [record["step"] for record in history]
+    held_out = [record["validation"] for record in history]
+    begin = [] if untrained is None else [0]
+    lines = {"training": (steps, [record["loss"] for record in history])}
+    lines["held out"] = ([*begin, *steps], [*([untrained] * len(begin)), *held_out])
+    _draw_lines(axis, lines)
+    lowest, highest = axis.get_ylim()
     for number, (name, value) in enumerate(references.items()):
-        axis.axhline(value, color="0.4", linestyle=DASHES[1 + number % 3], label=f"{name}: {value:.2f}")
+        if value < highest + 0.2 * (highest - lowest):  # one that is far above would flatten the curves
+            axis.axhline(value, color="0.4", linestyle=DASHES[1 + number % 3], label=f"{name}: {value:.2f}")
     best = min(history, key=lambda record: record["validation"])
-    axis.set(xlabel="seconds of training", ylabel=unit, xlim=(0, None))
-    axis.set_title(f"Held out: {best['validation']:.3f} {unit} after epoch {best['epoch']}", fontsize=11)
+    axis.set(xlabel="training steps", ylabel=unit, xlim=(0, None))
+    axis.set_title(
+        f"Held out: {best['validation']:.3f} {unit} after epoch {best['epoch']} "
+        f"({history[-1]['step']:,} steps, {history[-1]['seconds']:,.0f} s)",
+        fontsize=11,
+    )
     axis.legend(fontsize=9)
-    last = f"held out at last {history[-1]['validation']:.3f}"
-    return picture(figure, f"Training and held-out loss over time, in {unit}; {last}")
+    last = f"held out at last {held_out[-1]:.3f}"
+    return picture(figure, f"Training and held-out loss over the steps, in {unit}; {last}")
 
 
 def adversarial_curves(history: Sequence[dict], title: str = "") -> PictureWithText:
@@ -142,13 +160,15 @@ def attention_maps(weights: np.ndarray, words: Sequence[str], alt: str = "") -> 
     """Draw attention weights, a panel for each head.
 
     Args:
-        weights: `(heads, time, time)` in [0, 1]; each row sums to 1.
+        weights: `(heads, time, time)` in [0, 1]; each row sums to 1. The part above the diagonal is grey.
         words: the `time` words, row and column labels.
         alt: what the figure shows, for those who cannot see it.
     """
     figure, axes = _new_figure(len(weights), width=2.6 * len(weights) + 1, height=3.4, sharey=True)
     for number, (axis, head) in enumerate(zip(axes, weights, strict=True)):
-        shown = axis.imshow(head, vmin=0, vmax=1, cmap="cividis")
+        hidden = np.triu(np.ones_like(head, dtype=bool), k=1)
+        shown = axis.imshow(np.ma.masked_where(hidden, head), vmin=0, vmax=1, cmap="cividis")
+        axis.set_facecolor("0.8")
         axis.grid(False)
         axis.set_title(f"head {number + 1}", fontsize=10)
         axis.set_xticks(range(len(words)), words, rotation=90, fontsize=8)

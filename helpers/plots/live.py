@@ -20,14 +20,17 @@ REMEDIES = "more dropout in the discriminator, a smaller rate for it, or smoothe
 class LiveCurves:
     """One output, redrawn after each epoch: the curves, and below them the newest texts or pictures, and a warning."""
 
-    def __init__(self, unit: str, references: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, unit: str, references: Mapping[str, float] | None = None, untrained: float | None = None
+    ) -> None:
         """Prepare to draw.
 
         Args:
             unit: of the losses, such as "nats per character".
             references: name → loss of something to compare with.
+            untrained: the held-out loss before the first step.
         """
-        self.unit, self.references = unit, references or {}
+        self.unit, self.references, self.untrained = unit, references or {}, untrained
         self._handles: list[DisplayHandle | None] = []
         self._cell: int | None = None
 
@@ -35,12 +38,16 @@ class LiveCurves:
         """Draw a training so far.
 
         Args:
-            history: a record an epoch with `epoch`, `seconds`, `loss` and `validation`; for two networks, as for
+            history: a record an epoch with `epoch`, `step`, `seconds`, `loss` and `validation`; for two networks, as for
                 `adversarial_curves`. If the last one has `samples` (name → text), a table shows them.
             snapshots: uint8 `(n, height, width, 3)`, 0–255, one an epoch; the last is shown.
         """
         last, is_game = history[-1], "discriminator_loss" in history[-1]
-        contents = [adversarial_curves(history) if is_game else training_curves(history, self.unit, self.references)]
+        contents = [
+            adversarial_curves(history)
+            if is_game
+            else training_curves(history, self.unit, self.references, self.untrained)
+        ]
         if last.get("samples"):
             contents.append(table(last["samples"], f"After epoch {last['epoch']}"))
         if len(snapshots):
