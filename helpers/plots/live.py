@@ -38,8 +38,8 @@ class LiveCurves:
         """Draw a training so far.
 
         Args:
-            history: a record an epoch with `epoch`, `step`, `seconds`, `loss` and `validation`; for two networks, as for
-                `adversarial_curves`. If the last one has `samples` (name → text), a table shows them.
+            history: a record an epoch with `epoch`, `step`, `seconds`, `loss` and `validation`; for two networks, as
+                for `adversarial_curves`. If the last one has `samples` (name → text), a table shows them.
             snapshots: uint8 `(n, height, width, 3)`, 0–255, one an epoch; the last is shown.
         """
         last, is_game = history[-1], "discriminator_loss" in history[-1]
