@@ -152,4 +152,4 @@ def candidate_bars(candidates: list[tuple[str, float]]) -> str:
         f"<td style='text-align:right'>{probability:.1%}</td></tr>"
         for symbol, probability in candidates
     )
-    return f"<table style='line-height:1.2'><caption>The next symbol</caption>{rows}</table>"
+    return f"<table style='line-height:1.2'><caption>The next symbol, after all settings</caption>{rows}</table>"
