@@ -27,15 +27,11 @@ nb = lift(
 )
 
 
-# Reviews as ids
-
-
 def test_encoded_reviews_have_no_padding_and_unknown_words_are_one():
     vectorizer = nb.make_vectorizer(["a film, a good film", "bad"], vocabulary_size=5)
     assert vectorizer.get_vocabulary()[:4] == ["", "[UNK]", "film", "a"]
     first, second, third = text.encode_documents(vectorizer, ["A film!", "a zwieback film film", ""])
-    assert first.tolist() == [3, 2] and second.tolist() == [3, 1, 2, 2] and third.tolist() == []
-    assert first.dtype == np.int32
+    assert (first.tolist(), second.tolist(), third.tolist()) == ([3, 2], [3, 1, 2, 2], []) and first.dtype == np.int32
 
 
 def test_the_reviews_are_held_out_and_cut_as_the_prose_says():
@@ -48,16 +44,16 @@ def test_the_reviews_are_held_out_and_cut_as_the_prose_says():
     assert lost > 0.5 if reviews.is_real else lost == 0  # the stand-in's reviews are short
 
 
-# The Transformer
-
-SIZES = {"context": 8, "width": 16, "heads": 2, "blocks": 2}
+def small_transformer():
+    keras.utils.set_random_seed(2)
+    model = nb.TransformerLanguageModel(12, context=8, width=16, heads=2, blocks=2)
+    model(np.zeros((1, 2), np.int32))
+    return model
 
 
 @pytest.fixture(scope="module")
 def transformer():
-    keras.utils.set_random_seed(2)
-    model = nb.TransformerLanguageModel(12, **SIZES)
-    model(np.zeros((1, 2), np.int32))
+    model = small_transformer()
     for weight in model.weights:
         weight.assign(weight + 0.3 * np.random.default_rng(weight.shape[0]).normal(size=weight.shape))
     return model
@@ -75,7 +71,7 @@ def random_ids(shape, seed=0):
     return np.random.default_rng(seed).integers(2, 12, shape).astype(np.int32)
 
 
-def test_the_worked_example_is_what_the_layer_computes():
+def test_the_worked_example_gives_the_numbers_that_the_prose_states():
     [cell] = [cell.source for cell in cells_of(PROSE.path.stem) if "scores = vectors @ vectors.T" in cell.source]
     worked = {"np": np, "softmax": nb.softmax}
     exec(cell.split("def with_words")[0], worked)
@@ -83,13 +79,8 @@ def test_the_worked_example_is_what_the_layer_computes():
     assert worked["words"][1:3] == ["cat", "sat"] and worked["vectors"][2] @ worked["vectors"][1] == product
     assert worked["scores"][2, 1] == pytest.approx(score, abs=0.005)
     assert worked["weights"][0].tolist() == [1, 0, 0, 0] and worked["weights"][2].max() == worked["weights"][2, 1]
-    layer = nb.CausalSelfAttention(2, heads=1, dropout=0.0)
-    vectors = tf.constant(worked["vectors"][None, None], tf.float32)  # (batch, heads, time, d)
-    layer.merge.build((None, 2))
-    layer.merge.set_weights([np.eye(2), np.zeros(2)])
-    outputs, weights = layer.attend(vectors, vectors, vectors, layer.visible(4))
-    np.testing.assert_allclose(weights[0, 0], worked["weights"], atol=1e-6)
-    np.testing.assert_allclose(outputs[0], worked["outputs"], atol=1e-6)
+    np.testing.assert_allclose(worked["weights"].sum(axis=1), 1)
+    np.testing.assert_allclose(worked["outputs"], worked["weights"] @ worked["vectors"])
 
 
 def test_attention_equals_the_formula(transformer):
@@ -130,9 +121,6 @@ def test_sizes_that_the_prose_states(full_size):
     assert "they are most of this small model's work" in PROSE.flat and words > kernels
 
 
-# The loss
-
-
 def test_the_loss_is_the_mean_over_words_of_the_cross_entropy(transformer):
     logits = np.random.default_rng(0).normal(size=(3, 8, 12)).astype(np.float32)
     targets = random_ids((3, 8), seed=1)
@@ -167,29 +155,26 @@ def test_the_untrained_model_is_nearly_the_unigram(full_size):
 
 
 def test_random_numbers_are_predicted_only_without_the_mask():
-    numbers, nats = PROSE.said(r"\*random\* numbers from 0 to 9, which nothing can predict: \$\\ln (\d+) = ([\d.]+)\$")
-    assert math.log(numbers) == pytest.approx(nats, abs=0.005)
-    fresh = np.random.default_rng(8).integers(0, 10, (500, 9))
-    for attention, may_be_below in ((nb.CausalSelfAttention, 0.01), (nb.SeesTheFuture, 9)):
+    numbers, nats = PROSE.said(r"\*random\* numbers from 0 to 9.*?\$\\ln (\d+) = ([\d.]+)\$ nats is the best")
+    assert round(math.log(numbers), 2) == nats
+    fresh, found = np.random.default_rng(8).integers(0, 10, (500, 9)), []
+    for attention in (nb.CausalSelfAttention, nb.SeesTheFuture):
         keras.utils.set_random_seed(1)
         model = nb.small_model(attention)
         model.fit(DIGITS[:, :-1], DIGITS[:, 1:], batch_size=64, epochs=3, verbose=0)
-        found = model.evaluate(fresh[:, :-1], fresh[:, 1:], verbose=0)
-        assert math.log(10) - may_be_below < found < math.log(10) + 0.05
-        assert may_be_below < 1 or found < 1
+        found.append(model.evaluate(fresh[:, :-1], fresh[:, 1:], verbose=0))
+    assert math.log(10) - 0.01 < found[0] < math.log(10) + 0.05 and found[1] < 1
 
 
 @pytest.mark.parametrize("steps", [1, 3, 40, 1_000])
 def test_the_rate_rises_for_a_twentieth_and_ends_at_a_hundredth(steps):
     rate = nb.decaying_rate(0.004, steps)
     values = np.array([float(rate(step)) for step in np.unique(np.linspace(0, steps, 41).astype(int))])
-    assert np.isfinite(values).all() and values.max() <= 0.004 * 1.0001
-    assert values[0] == pytest.approx(0.05 * 0.004)
+    assert np.isfinite(values).all() and values.max() <= 0.004 * 1.0001 and values[0] == pytest.approx(0.05 * 0.004)
     if steps >= 40:
-        top = 2  # of 41 places, number 2 stands at a twentieth
-        assert values[top] == pytest.approx(0.004, rel=1e-3) and values[1] == pytest.approx(0.525 * 0.004, rel=1e-3)
-        assert (np.diff(values[top:]) < 0).all()
-        assert values[-1] == pytest.approx(0.01 * 0.004, rel=1e-2)
+        # Of 41 places, number 2 stands at a twentieth.
+        np.testing.assert_allclose(values[[1, 2, -1]] / 0.004, [0.525, 1, 0.01], rtol=1e-2)
+        assert (np.diff(values[2:]) < 0).all()
         middle = 0.004 * (0.01 + 0.99 * 0.5)
         assert float(rate(steps // 20 + (steps - steps // 20) // 2)) == pytest.approx(middle, rel=1e-2)
 
@@ -197,8 +182,7 @@ def test_the_rate_rises_for_a_twentieth_and_ends_at_a_hundredth(steps):
 @pytest.mark.parametrize("kind", ["LSTM", "Transformer"])
 def test_matrices_decay_and_biases_and_scales_do_not_and_gradients_are_clipped_together(kind):
     lstm = kind == "LSTM"
-    model = nb.build_character_model(8, width=8) if lstm else nb.TransformerLanguageModel(12, **SIZES)
-    model(np.zeros((1, 2), np.int32))
+    model = nb.build_character_model(8, width=8) if lstm else small_transformer()
     variables = model.trainable_variables
     for variable in variables:
         variable.assign(variable + 1.0)
@@ -212,9 +196,6 @@ def test_matrices_decay_and_biases_and_scales_do_not_and_gradients_are_clipped_t
     optimizer.apply([tf.fill(variable.shape, 7.0) for variable in variables], variables)
     moments = np.concatenate([np.ravel(moment) for moment in optimizer._momentums]) / (1 - optimizer.beta_1)
     np.testing.assert_allclose(moments, 1 / math.sqrt(len(moments)), rtol=1e-4)  # one length, the directions kept
-
-
-# Writing
 
 
 def fast(model, prompt, length, temperatures, *settings, **more):
@@ -238,7 +219,6 @@ def test_cached_steps_equal_the_full_pass(transformer):
 @pytest.mark.parametrize(
     ("read", "size", "length", "settings"),
     [
-        (2, 6, 6, (0, None, 1.0)),
         (2, 3, 26, (1.0, 9, 0.95)),
         (7, 4, 26, (1.5, None, 0.8)),
         (8, 1, 26, (1.0, None, 1.0)),
@@ -272,27 +252,20 @@ def test_padding_and_unknown_are_never_written(transformer):
     assert min(nb.write(nb.next_word_logits(transformer), random_ids(2), 30, 1e6)) > 1
 
 
-# The explorer
-
-WORDS = ["", "[UNK]", "film", "a", "good", "bad", "was", "the", "book", "and", "not", "plot"]
-
-
 def test_the_explorer_writes_what_the_fast_way_writes_and_names_unknown_words(transformer):
-    vectorizer = keras.layers.TextVectorization(vocabulary=WORDS[2:])
-    explore = nb.explore_words(transformer, text.Vocabulary(WORDS), vectorizer)
+    words = ["", "[UNK]", "film", "a", "good", "bad", "was", "the", "book", "and", "not", "plot"]
+    vectorizer = keras.layers.TextVectorization(vocabulary=words[2:])
+    explore = nb.explore_words(transformer, text.Vocabulary(words), vectorizer)
     settings = {"temperature": 1.0, "top_k": 5, "top_p": 1.0, "length": 20, "seed": 3}
     written = explore(prompt="A film", **settings)
     pieces, [row] = list(written.continuation), fast(transformer, np.array([3, 2]), 20, [1.0], 5, seed=3, size=4)
-    assert "".join(pieces).split() == [WORDS[number] for number in row] and len(pieces) == 5
+    assert "".join(pieces).split() == [words[number] for number in row] and len(pieces) == 5
     assert all(piece.startswith(" ") for piece in pieces) and not written.remark
-    assert row[0] in [WORDS.index(word) for word, _ in written.candidates] and len(written.candidates) == 5
+    assert row[0] in [words.index(word) for word, _ in written.candidates] and len(written.candidates) == 5
     assert explore(prompt="a zwieback", **settings).remark.endswith("read as unknown: zwieback")
     for prompt in ("", "!"):
         with pytest.raises(UserError, match="prompt is empty"):
             explore(prompt=prompt, **settings)
-
-
-# The second edition's recipe, and figures
 
 
 def test_the_second_editions_recipe_has_its_weights(monkeypatch):
@@ -322,10 +295,9 @@ def test_the_second_editions_recipe_sees_no_future_and_is_scored_by_its_words(ca
 
 def test_a_prompt_of_two_words_has_its_last_one_a_place_further_on(transformer):
     assert "The prompt has two words, so the last word stands at place <code>i + 1</code>" in PROSE.flat
-    vectorizer = nb.make_vectorizer(["this movie was good"])
-    [prompt] = text.encode_documents(vectorizer, ["This movie"])
+    [prompt] = text.encode_documents(nb.make_vectorizer(["this movie was good"]), ["This movie"])
     for i in range(3):
-        ids = np.concatenate([prompt, random_ids(i)]) % 12  # of which i were written
+        ids = np.append(prompt, random_ids(i))  # of which i were written
         assert len(ids) - 1 == i + 1
         other = np.append(ids[:-1], ids[-1] % 11 + 1)
         np.testing.assert_array_equal(transformer(ids[None])[0, i], transformer(other[None])[0, i])
