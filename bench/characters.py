@@ -30,10 +30,10 @@ class Task:
         characters = texts.load_nietzsche().text[: sizes.corpus].lower()
         self.vocabulary = text.Vocabulary(sorted(set(characters)))
         self.training, held_out = text.split_off_end(self.vocabulary.encode(characters), share=0.05, least=101)
-        self.contexts, self.targets = text.held_out_contexts(held_out, recipes.WINDOW, sizes.positions)
+        self.contexts, self.targets = held_out_contexts(held_out, recipes.WINDOW, sizes.positions)
         self.seed_text = self.vocabulary.decode(held_out[: recipes.WINDOW])
         self.batch_size, self.seed = sizes.character_batch, sizes.seed
-        names = ("build_character_model", "decaying_rate", "character_step", "write_characters")
+        names = ("build_character_model", "decaying_rate", "adamw", "character_step", "empty_memory", "write_fast")
         self.notebook = lift(NOTEBOOK, *names)
 
     def score(self, next_logits: Callable[[np.ndarray], np.ndarray]) -> float:
@@ -44,18 +44,30 @@ class Task:
         return window_batches(self.training, length=50, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
 
 
+def held_out_contexts(ids: np.ndarray, context: int, positions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose positions spread evenly over a held-out text, the same for every model that is compared.
+
+    Returns:
+        contexts `(positions, context)` int32, the symbols before each position; targets `(positions,)`
+        int32, the symbol at it.
+    """
+    places = np.linspace(context, len(ids) - 1, positions).astype(int)
+    return ids[places[:, None] + np.arange(-context, 0)], ids[places]
+
+
 def sampling(sizes: Sizes, width: int, goal: float) -> list[Row]:
     """Return the row of characters sampled per second at one width of the LSTM (its weights do not matter)."""
     task = Task(sizes)
     symbols, notebook = len(task.vocabulary), task.notebook
     book, model = recipes.character_model(symbols, width), notebook.build_character_model(symbols, width=width)
-    step = notebook.character_step(model)
+    step, prompt_ids = notebook.character_step(model), task.vocabulary.encode(task.seed_text)
 
     def book_writes() -> None:
         recipes.write_characters(book, task.vocabulary, task.seed_text, sizes.recipe_characters, 0.5)
 
     def we_write() -> None:
-        notebook.write_characters(model, step, task.vocabulary, task.seed_text, sizes.our_characters, TEMPERATURES)
+        empty = lambda texts: notebook.empty_memory(model, texts)  # noqa: E731
+        notebook.write_fast(step, empty, prompt_ids, sizes.our_characters, TEMPERATURES)
 
     say(f"sampling characters at width {width}")
     counts = sizes.recipe_characters, sizes.our_characters * len(TEMPERATURES)
@@ -144,7 +156,7 @@ def _compiled(task: Task, steps: int) -> keras.Model:
     model = task.notebook.build_character_model(len(task.vocabulary))
     model.get_layer("logits").bias.assign(text_metrics.log_frequencies(task.training, len(task.vocabulary)))
     rate = task.notebook.decaying_rate(0.008, steps)  # this line, the one above and the next: as in the notebook
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0)
+    optimizer = task.notebook.adamw(rate, weight_decay=0.01)
     model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
 from helpers.text import Vocabulary
@@ -94,26 +93,19 @@ class Decoder(layers.Layer):
         return self.norms[2](y + self.narrow(self.widen(y)))
 
 
-def word_model(vocabulary_size: int, context: int, width: int = 256, dropout: float = 0.5) -> keras.Model:
+def word_model(vocabulary_size: int, context: int, width: int = 256) -> keras.Model:
     """Return ids (batch, time) → probabilities (batch, time, vocabulary_size); Keras keeps padding out of the loss."""
     inputs = keras.Input((None,), dtype="int32")
     x = PositionalEmbedding(context, vocabulary_size, width)(inputs)
-    x = layers.Dropout(dropout)(Decoder(width, feed_forward_width=2_048, heads=2)(x))
+    x = Decoder(width, feed_forward_width=2_048, heads=2)(x)
     model = keras.Model(inputs, layers.Dense(vocabulary_size, activation="softmax")(x))
     model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy")
     return model
 
 
-def word_nats(model: keras.Model) -> Callable:
-    """Return a function: sequences (batch, time + 1), padded with 0 → mean nats per word."""
-
-    @tf.function(reduce_retracing=True)
-    def nats(rows):
-        targets, is_word = rows[:, 1:], tf.cast(rows[:, 1:] > 0, tf.float32)
-        losses = keras.losses.sparse_categorical_crossentropy(targets, model(rows[:, :-1]))
-        return tf.reduce_sum(losses * is_word) / tf.reduce_sum(is_word)
-
-    return nats
+def word_logits(model: keras.Model) -> Callable:
+    """Return a function: ids (batch, time) → logits (batch, time, symbols), logarithms of the model's probabilities."""
+    return lambda ids: ops.log(model(ids) + 1e-30)
 
 
 def write_words(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -30,8 +30,8 @@ from tools.lift import lift
 
 TEMPERATURES = [0.2, 0.5, 0.7, 1.0, 1.5]
 PROMPT = "This movie"
-LIFTED = ("TransformerLanguageModel", "decaying_rate", "word_step", "write_words", "adaptive_cross_entropy")
-LIFTED += ("start_as_unigram", "evaluator", "score_words", "make_vectorizer")
+LIFTED = ("TransformerLanguageModel", "decaying_rate", "adamw", "word_loss", "nats_of_words", "make_vectorizer")
+LIFTED += ("word_step", "empty_cache", "write_fast")
 
 
 class Task:
@@ -61,13 +61,14 @@ class Task:
             yield from sequence_batches(sequences, self.sizes.word_batch, self.sizes.seed, step, steps=100)
             step += 100
 
-    def score(self, evaluate) -> float:
+    def score(self, logits: Callable) -> float:
         """Return nats per word on the first words of held-out reviews, padding excluded.
 
         Args:
-            evaluate: gives the mean nats per word of sequences (batch, time + 1), padded with 0.
+            logits: ids (batch, time) → logits (batch, time, vocabulary); a model, or a function.
         """
-        return self.notebook.score_words(evaluate, self.held_out, self.sizes.word_batch)
+        nats = self.notebook.nats_of_words(logits, self.held_out, self.sizes.word_batch)
+        return float(nats[self.held_out[:, 1:] > 0].mean())
 
     def book_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.sizes.seed)
@@ -78,10 +79,9 @@ class Task:
         model = self.notebook.TransformerLanguageModel(len(self.vocabulary), context=self.sizes.context)
         model(self.windows[:1, :-1])
         words = self.windows[:, 1:][self.windows[:, 1:] > 0]
-        self.notebook.start_as_unigram(model, text_metrics.log_frequencies(words, len(self.vocabulary)))
+        model.bias.assign(text_metrics.log_frequencies(words, len(self.vocabulary)))
         rate = self.notebook.decaying_rate(0.002, steps)  # this and the next line: as the notebook compiles it
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=0.02, beta_2=0.98, clipnorm=1.0)
-        model.compile(optimizer=optimizer, loss=self.notebook.adaptive_cross_entropy(model))
+        model.compile(self.notebook.adamw(rate, weight_decay=0.02, beta_2=0.98), self.notebook.word_loss)
         return model
 
 
@@ -94,16 +94,17 @@ def writing(sizes: Sizes) -> list[Row]:
     """Return the row of words written per second, five temperatures at once."""
     task = Task(sizes)
     book, model = task.book_model(), task.our_model(steps=1)
-    step = task.notebook.word_step(model)
+    step, empty = task.notebook.word_step(model), lambda texts: task.notebook.empty_cache(model, texts)
     [prompt_ids] = text.encode_documents(task.vectorizer, [PROMPT])
     length = sizes.context - len(prompt_ids)
+    one_piece = {"size": length, "context": sizes.context}  # which is as long as the model can hold
 
     def book_writes() -> None:
         recipes.write_words(book, task.padding_vectorizer, PROMPT, sizes.recipe_words, TEMPERATURES)
 
     def we_write() -> None:
         for seed in range(sizes.our_texts):
-            task.notebook.write_words(model, step, prompt_ids, length, TEMPERATURES, seed)
+            task.notebook.write_fast(step, empty, prompt_ids, length, TEMPERATURES, seed=seed, **one_piece)
 
     say("writing words")
     counts = sizes.recipe_words * len(TEMPERATURES), length * len(TEMPERATURES) * sizes.our_texts
@@ -124,17 +125,14 @@ def training_speed(sizes: Sizes) -> list[Row]:
     book_trains, we_train = ((lambda m=m: [m.train_on_batch(*batch) for batch in fixed]) for m in (book, model))
     rates = interleaved_rates((book_trains, words), (we_train, words), sizes.repeats)
     places = sum(targets.shape[0] * targets.shape[1] for _, targets in fixed) / words
-    share = sum(int(np.count_nonzero(np.asarray(targets) >= model.frequent)) for _, targets in fixed) / words
-    width, symbols = model.tokens.output_dim, model.tokens.input_dim
-    frequent, rare = 6 * model.frequent * width, 6 * (symbols - model.frequent) * width
-    flop = places * 6 * multiply_adds(book), places * 6 * multiply_adds(model) + frequent + share * rare
+    ours = multiply_adds(model, tied=model.tokens.count_params())
+    flop = places * 6 * multiply_adds(book), places * 6 * ours
     peak = matmul_gflops() * 1e9
     reached = [operations * statistics.median(found) / peak for operations, found in zip(flop, rates, strict=True)]
     remark = (
         f"arithmetic a word, forward and back: {flop[0] / 1e6:.1f} and {flop[1] / 1e6:.1f} MFLOP, so "
-        f"{reached[0]:.2f} and {reached[1]:.2f} of what a product of two matrices reached. The book's softmax is over "
-        f"all words at each of {places:.2f} places a word, padding too; ours is over the rare words only where one "
-        f"comes, {share:.0%} of the time, and leaves padding out."
+        f"{reached[0]:.2f} and {reached[1]:.2f} of what a product of two matrices reached. Both compute the logits of "
+        f"all words at each of {places:.2f} places a word, padding too."
     )
     return [rate_row("Transformer training, words", "per second", *rates, 3, [remark], flop)]
 
@@ -144,13 +142,13 @@ def training_loss(sizes: Sizes) -> list[Row]:
     task = Task(sizes)
     book = task.book_model()
     book_steps, book_seconds = train_for(book, task.batches(task.crops), sizes.seconds)
-    book_loss = task.score(recipes.word_nats(book))
+    book_loss = task.score(recipes.word_logits(book))
     say(f"{book_loss:.3f} nats per word, the book's recipe, after {book_steps} steps in {book_seconds:.0f} s")
     pace = seconds_per_step(task.our_model(steps=1_000), task.batches(task.windows))
     budget = max(1, int(sizes.seconds / pace))
     model = task.our_model(budget)
     steps, seconds = train_for(model, task.batches(task.windows), sizes.seconds, budget)
-    loss = task.score(task.notebook.evaluator(model))
+    loss = task.score(model)
     say(f"{loss:.3f} nats per word, ours, after {steps} steps in {seconds:.0f} s")
     remarks = [
         f"{book_steps} steps in {book_seconds:.0f} s and {steps} (planned: {budget}) in {seconds:.0f} s, "

@@ -74,17 +74,6 @@ def pad_windows(documents: Iterable[np.ndarray], length: int) -> np.ndarray:
     return np.stack(windows).astype(np.int32)
 
 
-def held_out_contexts(ids: np.ndarray, context: int, positions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose positions spread evenly over a held-out text, the same for every model that is compared.
-
-    Returns:
-        contexts `(positions, context)` int32, the symbols before each position; targets `(positions,)`
-        int32, the symbol at it.
-    """
-    places = np.linspace(context, len(ids) - 1, positions).astype(int)
-    return ids[places[:, None] + np.arange(-context, 0)], ids[places]
-
-
 def without_breaks(reviews: Iterable[str]) -> list[str]:
     """Return reviews with a blank in the place of each HTML line break (`<br />`)."""
     return [review.replace("<br />", " ") for review in reviews]

@@ -14,6 +14,7 @@ import tensorflow as tf
 import bench.__main__ as command
 from bench import first_edition, recipes, report, results
 from bench.__main__ import JOBS
+from bench.characters import held_out_contexts
 from bench.measure import SMALL, interleaved_rates, train_for_seconds, warm_up
 from helpers.networks.weights import values_of
 from helpers.session import UserError
@@ -36,10 +37,19 @@ def test_character_windows_are_the_text():
         assert "".join(map(str, [*window, target])) in whole
 
 
+def test_held_out_contexts_end_before_their_target():
+    ids = np.arange(100, 300, dtype=np.int32)
+    contexts, targets = held_out_contexts(ids, context=60, positions=30)
+    assert contexts.shape == (30, 60)
+    np.testing.assert_array_equal(contexts[:, -1] + 1, targets)
+    np.testing.assert_array_equal(contexts[:, 0] + 60, targets)
+    assert targets[0] == 160 and targets[-1] == 299 and (np.diff(targets) > 0).all()
+
+
 @pytest.fixture(scope="module")
 def word_model():
     keras.utils.set_random_seed(0)
-    return recipes.word_model(30, context=8, width=16, dropout=0.0)
+    return recipes.word_model(30, context=8, width=16)
 
 
 def test_word_recipe_does_not_see_the_future(word_model):
@@ -58,6 +68,9 @@ def test_word_recipe_leaves_padding_out_of_its_loss(word_model):
     # Its mask is that of the inputs: the place of a review's last word, whose target is padding, counts.
     nats = -np.log(np.take_along_axis(word_model(inputs).numpy(), targets[..., None], axis=-1)[..., 0])
     assert word_model.evaluate(inputs, targets, verbose=0) == pytest.approx(nats[inputs > 0].mean(), rel=1e-4)
+    logits = recipes.word_logits(word_model)(inputs)  # by which it is scored beside ours: exact, not only up to a sum
+    scored = keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+    np.testing.assert_allclose(scored, nats, rtol=1e-4)
 
 
 @pytest.mark.parametrize("still", ["discriminator", "both"])

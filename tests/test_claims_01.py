@@ -1,7 +1,7 @@
-"""What notebook 01 says of characters and sampling, recomputed with its own functions."""
+"""What notebook 01 says of sampling and of characters, recomputed with its own functions."""
 
 import math
-from functools import partial
+import re
 
 import keras
 import numpy as np
@@ -9,216 +9,129 @@ import pytest
 import tensorflow as tf
 from claims import Prose
 
-from helpers import text
-from helpers import text as sampling
+from helpers import metrics, text
 from helpers.data import texts
-from helpers.metrics import texts as text_metrics
+from helpers.networks import load_weights
 from helpers.session import UserError
-from helpers.training.batches import window_batches
+from helpers.training import window_batches
 from tools.lift import code_of, lift
 
 PROSE = Prose("01_text_generation")
 nb = lift(
     PROSE.path,
-    *("reweight_distribution", "entropy_in_bits", "choose", "temper", "draw", "keep_most_probable", "generate"),
-    *("build_character_model", "character_step", "empty_memory", "write_characters", "next_candidates"),
-    "TransformerLanguageModel",
+    *("softmax", "at_temperature", "entropy_in_bits", "next_distribution", "write", "choose", "candidates"),
+    *("write_some", "write_in_pieces", "write_fast", "write_carried", "build_character_model", "lstm_step"),
+    *("character_step", "empty_memory", "next_character_logits", "nats_of_characters", "counting_nats"),
+    *("explore_characters", "train_first_edition"),
 )
-EXAMPLE = np.exp(-0.5 * np.arange(12)) / np.exp(-0.5 * np.arange(12)).sum()
+EXAMPLE = nb.softmax(-0.5 * np.arange(12))
+VOCABULARY = text.Vocabulary("abcdefg ")
+PROMPT = VOCABULARY.encode("bad cafe")
 
 
-# Temperature
+def test_temperature_takes_powers_and_keeps_the_order():
+    np.testing.assert_allclose(nb.at_temperature(np.log(EXAMPLE), 1.0), EXAMPLE)
+    np.testing.assert_allclose(nb.at_temperature(np.log(EXAMPLE), 0.5), EXAMPLE**2 / np.sum(EXAMPLE**2))
+    np.testing.assert_allclose(nb.at_temperature(np.log(EXAMPLE), 1e9), 1 / 12, rtol=1e-6)
+    for temperature in (0.2, 1.0, 5.0):
+        assert (np.diff(nb.at_temperature(np.log(EXAMPLE) + 1e4, temperature)) < 0).all()
 
 
-def test_temperature_reweights_by_powers():
-    squared = EXAMPLE**2 / np.sum(EXAMPLE**2)
-    np.testing.assert_allclose(nb.reweight_distribution(EXAMPLE, 1.0), EXAMPLE)
-    np.testing.assert_allclose(nb.reweight_distribution(EXAMPLE, 0.5), squared)
-    np.testing.assert_allclose(nb.reweight_distribution(EXAMPLE, 1e9), 1 / 12, rtol=1e-6)
-
-
-@pytest.mark.parametrize("temperature", [0, 1e-12, 1e-3, 0.01])
-def test_low_temperatures_are_greedy_and_never_nan(temperature):
+def test_low_temperatures_are_greedy_and_where_the_books_formula_divides_0_by_0_ours_does_not():
     with np.errstate(all="raise", under="ignore"):
-        reweighted = nb.reweight_distribution(EXAMPLE[::-1], temperature)
-    np.testing.assert_allclose(reweighted, np.eye(12)[11], atol=1e-12)
-
-
-@pytest.mark.parametrize("temperature", [0, 1e-3, 0.7, 1.5])
-def test_an_impossible_symbol_stays_impossible(temperature):
-    reweighted = nb.reweight_distribution(np.array([0.0, 0.75, 0.25, 0.0]), temperature)
-    assert reweighted[0] == reweighted[3] == 0 and reweighted.sum() == pytest.approx(1)
+        for temperature in (0, 1e-12, 1e-3, 0.01):
+            greedy = nb.at_temperature(np.log(EXAMPLE)[::-1], temperature)
+            np.testing.assert_allclose(greedy, np.eye(12)[11], atol=1e-12)
+    probability, temperature = PROSE.said(r"a probability of ([\d.]+) each give NaN at <i>T</i> = (\d\.\d+)")
+    logits = np.log(np.full(10, probability))
+    assert np.exp(logits / temperature).sum() == 0
+    np.testing.assert_allclose(nb.at_temperature(logits, temperature), probability)
 
 
 def test_entropies_that_the_prose_states():
-    at_most, fair = PROSE.said(r"At 1\.5 it is ([\d.]+), of the \$\\log_2 12 = ([\d.]+)\$ bits")
-    assert nb.entropy_in_bits(nb.reweight_distribution(EXAMPLE, 1.5)) == pytest.approx(at_most, abs=0.005)
-    assert nb.entropy_in_bits(np.full(12, 1 / 12)) == pytest.approx(fair, abs=0.005)
-    assert nb.entropy_in_bits(nb.reweight_distribution(EXAMPLE, 0.01)) == pytest.approx(0, abs=1e-9)
-    assert nb.entropy_in_bits(np.array([1.0, 0.0])) == 0
+    [fair] = PROSE.said(r"nearly the \$\\log_2 12 = ([\d.]+)\$ bits of a fair")
+    bits = {T: nb.entropy_in_bits(nb.at_temperature(np.log(EXAMPLE), T)) for T in (0.01, 1.0, 5.0)}
+    assert round(nb.entropy_in_bits(np.full(12, 1 / 12)), 2) == fair and nb.entropy_in_bits(np.array([1.0, 0.0])) == 0
+    assert bits[0.01] == pytest.approx(0, abs=1e-9) and fair - 0.1 < bits[5.0] < fair
+    assert bits[1.0] == pytest.approx(-np.sum(EXAMPLE * np.log2(EXAMPLE)))
 
 
-# Counts
-
-
-def test_counts_that_the_prose_states():
-    [targets, _] = PROSE.said(r"one every 3.*?next character: ([\d,]+) targets a pass, and each costs (\d+) steps")
-    assert len(range(0, texts.NIETZSCHE_CHARACTERS - 60, 3)) == targets == 200_278
-    ours = int(0.95 * texts.NIETZSCHE_CHARACTERS) // 50 * 50
-    [fewer] = PROSE.said(r"costs about (\d+) times fewer LSTM steps")
-    assert targets * 60 / ours == pytest.approx(fewer, rel=0.1)
-    assert "nearly three times as many targets" in PROSE.flat and 2.7 < ours / targets < 3
-    [symbols, nats] = PROSE.said(r"\\log (\d+) = ([\d.]+)\$ for one that has no idea")
-    assert math.log(symbols) == pytest.approx(nats, abs=0.005)
-
-
-def test_counts_of_the_text_that_is_there(capsys):
-    corpus = texts.load_nietzsche()
-    characters = corpus.text.lower()
-    windows = sum(1 for start in range(len(characters)) if start % 3 == 0 and start + 60 < len(characters))
-    found = (len(characters), len(set(characters)), windows)
-    if corpus.is_real:
-        assert found == (600_893, 57, 200_278)
-    else:
-        assert 150_000 < len(characters) < 400_000 and 40 < len(set(characters)) < 100
-    assert "windows_in_the_books = len(range(0, len(characters) - 60, 3))" in code_of(PROSE.path)
-    assert len(range(0, len(characters) - 60, 3)) == windows
-
-
-def test_tied_weights_save_what_the_prose_says():
-    saved, untied = PROSE.said(r"saves ([\d.]+) million of what would be ([\d.]+) million weights")
-    model = nb.TransformerLanguageModel(15_000)
-    model(np.zeros((1, 4), np.int32))
-    words = model.tokens.count_params()
-    assert words / 1e6 == pytest.approx(saved, abs=0.05)
-    assert (model.count_params() + words) / 1e6 == pytest.approx(untied, abs=0.05)
-
-
-# The sampler
-
-
-def logits_of(*rows):
-    return tf.math.log(tf.constant(rows, tf.float32))
-
-
-def test_choose_is_greedy_at_zero_in_its_own_stream_only():
-    logits = tf.tile(logits_of(EXAMPLE), (400, 1))
-    temperature = tf.constant([0.0, 5.0] * 200)
-    drawn = nb.choose(logits, temperature, np.random.default_rng(1).random(400, np.float32)).numpy()
-    assert (drawn[::2] == 0).all() and len(set(drawn[1::2])) > 6
-    close = tf.constant([[3.0, 3.000001, -1e9]] * 50)  # neighbours in float32
-    assert (nb.choose(close, tf.zeros(50), np.linspace(0, 0.99, 50, dtype=np.float32)).numpy() == 1).all()
-
-
-@pytest.mark.parametrize("temperature", [0.3, 1.0, 1.5])
-def test_choose_draws_from_the_reweighted_distribution(temperature):
-    count = 20_000
-    uniform = np.random.default_rng(3).random(count, np.float32)
-    drawn = nb.choose(tf.tile(logits_of(EXAMPLE), (count, 1)), tf.fill([count], temperature), uniform)
-    expected = nb.reweight_distribution(EXAMPLE, temperature)
-    deviation = np.sqrt(expected * (1 - expected) / count)
-    assert (np.abs(np.bincount(drawn, minlength=12) / count - expected) < 5 * deviation + 1e-4).all()
-
-
-@pytest.mark.parametrize("symbols", [1, 127, 128, 129, 1_000])
-def test_draw_takes_the_first_symbol_at_which_the_running_total_passes_the_number(symbols):
-    logits = np.random.default_rng(symbols).normal(size=(1, symbols)).astype(np.float32) * 2 - 9
-    uniform = np.linspace(0, 1, 3_000, endpoint=False).astype(np.float32)
-    drawn = nb.draw(tf.tile(tf.constant(logits), (3_000, 1)), tf.constant(uniform)).numpy()
-    probabilities = np.exp(logits[0].astype(np.float64))
-    ends = np.cumsum(probabilities / probabilities.sum())
-    expected = np.searchsorted(ends, uniform, side="right")
-    assert np.abs(drawn - expected).max() <= 1 and (drawn != expected).mean() < 0.002  # float32 at a border
-
-
-def test_draw_never_takes_what_has_no_probability():
-    logits = np.full((2, 300), -1e9, np.float32)
-    logits[0, [0, 200]], logits[1, [131, 255]] = [0, -3], [-5, -5]
-    uniform = np.concatenate([[0, np.nextafter(np.float32(1), np.float32(0))], np.linspace(0, 0.99999, 2_000)])
-    for row, allowed in enumerate([{0, 200}, {131, 255}]):
-        drawn = nb.draw(tf.tile(tf.constant(logits[row : row + 1]), (2_002, 1)), tf.constant(uniform, tf.float32))
-        assert set(drawn.numpy()) == allowed
-
-
-@pytest.mark.parametrize(("top_k", "top_p"), [(7, 1.0), (500, 0.6), (30, 0.9), (1, 1.0), (500, 1.0)])
-def test_bisection_keeps_what_sorting_keeps(top_k, top_p):
-    logits = np.random.default_rng(top_k).normal(size=(4, 500)).astype(np.float32) * 2
-    kept = nb.keep_most_probable(tf.constant(logits), top_k, top_p).numpy() > -1e8
-    for row, shown in zip(logits.astype(np.float64), kept, strict=True):
-        order = np.argsort(-row)
-        probabilities = np.exp(row[order]) / np.exp(row).sum()
-        before = np.cumsum(probabilities) - probabilities
-        count = int(((np.arange(500) < top_k) & (before < top_p)).sum())
-        assert set(np.flatnonzero(shown)) == set(order[:count])
-
-
-def test_tempered_logits_are_finite_at_any_temperature():
-    logits = tf.constant([[1e4, -1e4, 0.0]] * 4)
-    tempered = nb.temper(logits, tf.constant([0.0, 1e-6, 1e-3, 1e9])).numpy()
-    assert np.isfinite(tempered).all() and (tempered.max(axis=-1) == 0).all()
-    for row, temperature in zip(tempered[:3], [1e-12, 1e-6, 1e-3], strict=True):
-        np.testing.assert_allclose(row, [0, -2e4 / temperature, -1e4 / temperature], rtol=1e-5)
-    np.testing.assert_allclose(tf.nn.softmax(tempered[3]), 1 / 3, atol=0.01)
+def drawn(logits, settings, uniform):
+    """Return what the compiled writer's `choose` draws for each number: (n,)."""
+    temperature, top_k, top_p = settings
+    rows = tf.tile(tf.constant(logits, tf.float32)[None], (len(uniform), 1))
+    heat, uniform = (tf.constant(given, tf.float32) for given in ([temperature] * len(uniform), uniform))
+    return nb.choose(rows, heat, top_k or 10**9, top_p, uniform).numpy()
 
 
 @pytest.mark.parametrize(
     ("top_k", "top_p", "expected"),
     [
-        (4, 1.0, [0.125, 0.5, 0.125, 0.25]),
+        (None, 1.0, [0.125, 0.5, 0.125, 0.25]),
         (2, 1.0, [0, 2 / 3, 0, 1 / 3]),
         (1, 1.0, [0, 1, 0, 0]),
-        (4, 0.7, [0, 2 / 3, 0, 1 / 3]),  # 0.5 is not enough
-        (4, 0.49, [0, 1, 0, 0]),
-        (4, 1e-6, [0, 1, 0, 0]),  # the first is always kept
-        (1, 0.7, [0, 1, 0, 0]),
-        (99, 0.8, [0.125, 0.5, 0.125, 0.25]),  # needs one of the two eighths; equals stay or go together
+        (None, 0.7, [0, 2 / 3, 0, 1 / 3]),  # 0.5 is not enough
+        (None, 0.49, [0, 1, 0, 0]),
+        (None, 1e-6, [0, 1, 0, 0]),  # the first is always kept
     ],
 )
 def test_top_k_and_top_p_by_hand(top_k, top_p, expected):
-    logits = logits_of([0.125, 0.5, 0.125, 0.25]) + 7  # need not be normalised
-    kept = nb.keep_most_probable(logits, tf.constant(top_k), tf.constant(top_p))
-    np.testing.assert_allclose(tf.nn.softmax(kept)[0], expected, atol=1e-6)
+    logits = np.log([0.125, 0.5, 0.125, 0.25]) + 7  # need not be normalised
+    np.testing.assert_allclose(nb.next_distribution(logits, 1.0, top_k, top_p), expected)
+    counts = np.bincount(drawn(logits, (1.0, top_k, top_p), (np.arange(6_000) + 0.5) / 6_000), minlength=4)
+    np.testing.assert_allclose(counts / 6_000, expected, atol=2e-4)
 
 
-def test_each_stream_has_its_own_nucleus():
-    kept = nb.keep_most_probable(logits_of([0.9, 0.06, 0.04], [0.4, 0.35, 0.25]), 3, 0.8)
-    np.testing.assert_allclose(tf.nn.softmax(kept), [[1, 0, 0], [0.4, 0.35, 0.25]], atol=1e-6)
+def test_the_temperature_comes_before_the_cut():
+    flat = nb.at_temperature(np.log(EXAMPLE), 5.0)
+    kept = np.flatnonzero(nb.next_distribution(np.log(EXAMPLE), 5.0, top_p=0.9))
+    assert len(kept) == 1 + np.searchsorted(np.cumsum(flat), 0.9) == 10
 
 
-# The loop
+def test_of_equal_symbols_the_plain_way_keeps_as_many_as_asked_and_the_compiled_one_all():
+    logits = np.log([0.2, 0.3, 0.2, 0.3])
+    np.testing.assert_allclose(nb.next_distribution(logits, 1.0, top_k=3), [0.25, 0.375, 0, 0.375])
+    assert set(drawn(logits, (1.0, 3, 1.0), np.linspace(0, 0.999, 200))) == {0, 1, 2, 3}
+    assert set(drawn(logits, (1.0, 2, 1.0), np.linspace(0, 0.999, 200))) == {1, 3}
 
 
-def sum_step(ids, total):
-    """Toy model: the next id is, for certain, the sum of all ids read so far, modulo 11."""
-    total = total + ids
-    return 50.0 * tf.one_hot(total % 11, 11), total
+@pytest.mark.parametrize("symbols", [1, 57, 1_000])
+@pytest.mark.parametrize("settings", [(1.0, None, 1.0), (0.3, None, 0.9), (1.5, 20, 1.0), (0.7, 5, 0.6)])
+def test_choose_takes_the_symbol_on_whose_piece_the_number_falls(symbols, settings):
+    logits = np.random.default_rng(symbols).normal(size=symbols).astype(np.float32) * 2 - 9
+    uniform = np.linspace(0, 1, 3_000, endpoint=False, dtype=np.float32)
+    probabilities = nb.next_distribution(logits.astype(np.float64), *settings)
+    kept = np.flatnonzero(probabilities)
+    expected = np.searchsorted(np.cumsum(probabilities[kept]), uniform, side="right")
+    ids = drawn(logits, settings, uniform)
+    assert set(ids) <= set(kept)
+    places = np.searchsorted(kept, ids)
+    assert np.abs(places - expected).max() <= 1 and (places != expected).mean() < 0.002  # float32 at a border
 
 
-@pytest.mark.parametrize("prompt", [[4], [4, 9], [1, 2, 3, 4, 5]])
-@pytest.mark.parametrize("length", [1, 6])
-def test_generate_reads_the_whole_prompt_once_and_then_its_own_ids(prompt, length):
-    prompts = np.array([prompt, prompt[::-1]], np.int32) + [[0], [1]]
-    asked = sampling.request(prompts, length, temperatures=[0.0, 1.0])
-    written, total = nb.generate(sum_step, tf.zeros(2, tf.int32), asked)
-    assert total.numpy().tolist() == [sum(row[: len(prompt) + length - 1]) for row in written.numpy().tolist()]
-    for row, start in zip(sampling.new_ids(written, asked), prompts.tolist(), strict=True):
-        expected = list(start)
-        for _ in range(length):
-            expected.append(sum(expected) % 11)
-        assert row.tolist() == expected[len(start) :]
+def test_choose_never_takes_what_was_cut_off_or_has_no_probability():
+    nearly_one = np.nextafter(np.float32(1), np.float32(0))
+    logits = np.full(300, -1e9)
+    logits[[131, 255]], logits[40] = 0, -3
+    assert drawn(logits, (1.0, None, 1.0), [0, 0.3, nearly_one]).tolist() == [40, 131, 255]
+    for settings in [(1.0, 2, 1.0), (1.0, None, 0.9)]:
+        assert drawn(logits, settings, [0, 0.3, nearly_one]).tolist() == [131, 131, 255]
 
 
-@pytest.mark.parametrize("size", [1, 4, 7, 30])
-def test_pieces_are_together_what_is_written_at_once(character_model, size):
-    asked = sampling.request(VOCABULARY.encode("bad cafe"), 21, temperatures=[0.5, 1.0], seed=3, top_p=0.95)
-    step, state = nb.character_step(character_model), nb.empty_memory(character_model, 2)
-    pieces = list(sampling.in_pieces(partial(nb.generate, step), state, asked, size))
-    assert [piece.shape[1] for piece in pieces[:-1]] == [size] * (20 // size)
-    written, _ = nb.generate(step, state, asked)
-    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), sampling.new_ids(written, asked))
+def test_each_text_has_its_own_temperature_and_nucleus():
+    logits = tf.repeat(tf.math.log([[0.9, 0.06, 0.04], [0.4, 0.35, 0.25]]), 100, axis=0)
+    uniform = tf.tile(tf.linspace(0.0, 0.999, 100), [2])
+    ids = nb.choose(logits, tf.ones(200), 3, 0.8, uniform).numpy()
+    assert (set(ids[:100]), set(ids[100:])) == ({0}, {0, 1, 2})
+    ids = nb.choose(logits, tf.constant([5.0] * 100 + [0.0] * 100), 3, 1.0, uniform).numpy()
+    assert (set(ids[:100]), set(ids[100:])) == ({0, 1, 2}, {0})
 
 
-VOCABULARY = text.Vocabulary("abcdefg ")
+def test_temperatures_and_logits_of_any_size_are_followed():
+    uniform = np.linspace(0, 0.99, 50)
+    assert (drawn([3.0, 3.000001, -1e9], (0.0, None, 1.0), uniform) == 1).all()  # neighbours in float32
+    assert all((drawn([-1e4, 1e4, 0.0], (T, None, 1.0), uniform) == 1).all() for T in (0.0, 1e-6, 1e-3))
+    assert set(drawn([-1e4, 1e4, 0.0], (1e9, None, 1.0), uniform)) == {0, 1, 2}
 
 
 @pytest.fixture(scope="module")
@@ -230,110 +143,191 @@ def character_model():
     return model
 
 
-def test_an_untrained_model_scores_as_unigram_does_once_its_biases_are_set():
-    keras.utils.set_random_seed(5)
-    model = nb.build_character_model(57)
-    ids = np.random.default_rng(1).geometric(0.1, (4, 60)) % 57
-    frequencies = text_metrics.log_frequencies(ids, 57)
-    assert np.exp(frequencies).sum() == pytest.approx(1)
-    assert 'get_layer("logits").bias.assign(metrics.log_frequencies(training_ids' in code_of(PROSE.path)
-    model.get_layer("logits").bias.assign(frequencies)
-    nats = float(tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(ids, model(ids), from_logits=True)))
-    assert nats == pytest.approx(text_metrics.unigram_nats(ids, ids, 57), abs=0.05) and nats < math.log(57) - 0.3
-
-
-def test_write_characters_equals_a_slow_loop(character_model):
-    temperatures, narrow = [0, 0.5, 1.0], (5, 0.9)
-    step = nb.character_step(character_model)
-    fast = nb.write_characters(character_model, step, VOCABULARY, "bad cafe", 12, temperatures, 7, *narrow)
-    ids = np.tile(VOCABULARY.encode("bad cafe"), (3, 1))
-    uniform = sampling.request(ids, 12, temperatures, seed=7).uniform
-    for place in range(12):
-        logits = character_model(ids)[:, -1]
-        number = uniform[7 + place]  # the step at which the prompt's last character is read is number 7
-        chosen = nb.choose(logits, tf.constant(temperatures, tf.float32), number, narrow)
-        ids = np.concatenate([ids, chosen[:, None]], axis=1)
-    assert fast == [VOCABULARY.decode(row[8:]) for row in ids]
-    assert [len(row) for row in fast] == [12] * 3 and len(set(fast)) == 3
+def fast(model, prompt, length, temperatures, *settings, **more):
+    step = nb.character_step(model)
+    return nb.write_fast(step, lambda n: nb.empty_memory(model, n), prompt, length, temperatures, *settings, **more)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"prompt": "cab ü"}, "not in the vocabulary: 'ü'"),
-        ({"prompt": ""}, "prompt is empty"),
-        ({"length": 0}, "length of 0"),
-        ({"temperatures": [-1]}, "temperature of -1"),
-        ({"temperatures": [math.nan]}, "temperature of nan"),
-        ({"top_k": 0}, "top_k=0"),
-        ({"top_p": 1.5}, "top_p=1.5"),
-    ],
+    "settings", [(0, None, 1.0), (0.5, 5, 0.9), (1.0, None, 1.0), (1.5, 3, 1.0), (1.0, None, 0.8), (5, None, 1.0)]
 )
-def test_bad_input_for_characters_is_named(character_model, change, message):
-    settings = {"prompt": "cab", "length": 5, "temperatures": [1.0], **change}
-    step = nb.character_step(character_model)
+def test_plain_and_fast_choose_the_same_ids(character_model, settings):
+    plain = nb.write(nb.next_character_logits(character_model), PROMPT, 45, *settings, seed=7)
+    np.testing.assert_array_equal([plain], fast(character_model, PROMPT, 45, [settings[0]], *settings[1:], seed=7))
+    if settings[1:] == (None, 1.0):
+        asked = nb.character_step(character_model), nb.empty_memory(character_model, 1), PROMPT, 45, settings[0]
+        np.testing.assert_array_equal(plain, nb.write_carried(*asked, seed=7))
+    assert len(plain) == 45 and (settings[0] == 0 or len(set(plain.tolist())) > 2)
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 30])
+def test_pieces_are_together_what_each_text_is_by_itself(character_model, size):
+    temperatures, uniform = [0, 0.5, 1.0], np.random.default_rng(3).random((60, 3))
+    step, empty = nb.character_step(character_model), lambda texts: nb.empty_memory(character_model, texts)
+    pieces = list(nb.write_in_pieces(step, empty, PROMPT, 21, temperatures, top_p=0.95, seed=3, size=size))
+    assert [piece.shape for piece in pieces[:-1]] == [(3, size)] * (20 // size)
+    for column, row in enumerate(np.concatenate(pieces, axis=1)):
+        ids = list(PROMPT)
+        for number in uniform[:21, column]:
+            logits = character_model(np.array([ids]))[0, -1].numpy()
+            pieces_end = np.cumsum(nb.next_distribution(logits, temperatures[column], top_p=0.95))
+            ids.append(int(np.searchsorted(pieces_end, number, side="right")))
+        assert row.tolist() == ids[len(PROMPT) :]
+
+
+def test_a_moved_slider_traces_nothing_anew_and_the_seed_alone_decides(character_model):
+    step, empty = nb.character_step(character_model), lambda texts: nb.empty_memory(character_model, texts)
+    traces = nb.write_some.experimental_get_tracing_count
+    before = traces()
+    for read, *settings in [(1, 1.0, None, 1.0, 3), (2, 0.2, 7, 1, 2**31 + 5), (8, 2, 1, 0.1)]:
+        nb.write_fast(step, empty, PROMPT[:read], 17 + read, settings[:1] * 2, *settings[1:])
+    assert traces() == before + 1
+    first, again, other = (fast(character_model, PROMPT, 20, [1.0, 1.0], seed=seed).tolist() for seed in (3, 3, 4))
+    assert first == again != other and first[0] != first[1]
+
+
+@pytest.mark.parametrize("change", [{"prompt": []}, {"length": 0}, {"temperature": -1}, {"top_k": 0}, {"top_p": 1.5}])
+def test_settings_without_sense_are_named_by_both_ways(character_model, change):
+    settings = {"prompt": PROMPT, "length": 5, "temperature": 1.0, "top_k": None, "top_p": 1.0, **change}
+    (prompt, length, temperature, *narrow), message = settings.values(), next(iter(change))
     with pytest.raises(UserError, match=message):
-        nb.write_characters(character_model, step, VOCABULARY, **settings)
+        nb.write(nb.next_character_logits(character_model), prompt, length, temperature, *narrow)
+    with pytest.raises(UserError, match=message):
+        fast(character_model, prompt, length, [temperature], *narrow)
+
+
+def test_a_step_by_hand_is_a_step_of_keras(character_model):
+    lstm = keras.layers.LSTM(6, return_sequences=True, return_state=True)
+    x = (random := np.random.default_rng(0)).normal(size=(3, 9, 4)).astype(np.float32)
+    lstm.build(x.shape)
+    lstm.set_weights([random.normal(size=weight.shape) for weight in lstm.weights])
+    h, c, shown = tf.zeros((3, 6)), tf.zeros((3, 6)), []
+    for place in range(9):
+        h, c = nb.lstm_step(lstm.cell, x[:, place], h, c)
+        shown.append(h)
+    for ours, theirs in zip((np.stack(shown, axis=1), h, c), lstm(x), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    step, state, ids = nb.character_step(character_model), nb.empty_memory(character_model, 1), PROMPT[None]
+    for place in range(len(PROMPT)):
+        logits, state = step(tf.constant(ids[:, place]), state)
+        np.testing.assert_allclose(logits, character_model(ids)[:, place], atol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "length"), [(2, 500), (37, 500), (60, 20), (61, 20), (62, 20), (75, 20)])
+def test_each_character_but_the_first_is_scored_once(character_model, count, length):
+    ids = np.random.default_rng(count).integers(0, 8, count).astype(np.int32)
+    expected = []
+    for start in range(0, count - 1, length):  # each row is read from its first character on
+        piece = ids[start : start + length + 1]
+        log_probabilities = tf.nn.log_softmax(character_model(piece[None, :-1]))[0].numpy()
+        expected += [-log_probabilities[place, came] for place, came in enumerate(piece[1:])]
+    np.testing.assert_allclose(nb.nats_of_characters(character_model, ids, length), expected, rtol=1e-4)
+
+
+def test_an_untrained_model_is_the_unigram_once_its_biases_are_set():
+    assert 'get_layer("logits").bias.assign(metrics.log_frequencies(training_ids' in code_of(PROSE.path)
+    keras.utils.set_random_seed(5)
+    model = nb.build_character_model(57)
+    training, held_out = (np.random.default_rng(n).geometric(0.1, 700).astype(np.int32) % 57 for n in (1, 2))
+    model.get_layer("logits").bias.assign(metrics.log_frequencies(training, 57))
+    unigram = metrics.unigram_nats(training, held_out[1:], 57)
+    assert nb.nats_of_characters(model, held_out).mean() == pytest.approx(unigram, abs=0.01) and unigram < 3.5
+
+
+def test_counting_by_hand():
+    # "aab" has a twice of 3, and of the two characters after which one comes both are a: one a follows, and one b.
+    a, b = (2 + 5 / 2) / (3 + 5), (1 + 5 / 2) / (3 + 5)
+    ab = (1 + 5 * b) / (2 + 5)
+    expected = [-(math.log(a) + math.log(b)) / 2, -(math.log(a) + math.log(ab)) / 2]
+    np.testing.assert_allclose(nb.counting_nats("aab", "ab", 2, longest=2), expected)
+    given = {"vocabulary": text.Vocabulary("ab"), "training_ids": np.array([0, 0, 1])}
+    named = lift(PROSE.path, "baselines", **given).baselines(np.array([0, 1]))
+    np.testing.assert_allclose([named[name] for name in ("uniform", "unigram", "bigram")], [math.log(2), *expected])
+    assert named["5-gram"] == pytest.approx(expected[1])  # longer pieces than the text has change nothing
+
+
+@pytest.mark.parametrize("before", ["abca", "ccca", "dddd", "bd"])
+def test_the_probabilities_of_counting_add_up_to_1(before):
+    training = "".join(np.random.default_rng(0).choice(list("abc"), 300, p=[0.6, 0.3, 0.1]))
+    for n in range(5):
+        known = len(before) * nb.counting_nats(training, before, 4)[n]
+        nats = [(len(before) + 1) * nb.counting_nats(training, before + symbol, 4)[n] - known for symbol in "abcd"]
+        assert np.exp(-np.array(nats)).sum() == pytest.approx(1) and min(nats) > 0
+
+
+def test_figures_of_the_loss_that_the_prose_states():
+    [bit] = PROSE.said(r"divided by \$\\ln 2 = ([\d.]+)\$")
+    symbols, nats, perplexity = PROSE.said(r"\$\\ln (\d+) = ([\d.]+)\$ nats and a perplexity of (\d+)")
+    fewer, letters = PROSE.said(r"At ([\d.]+) nats it is as unsure \*as if among ([\d.]+) letters")
+    assert (round(math.log(2), 3), round(math.log(symbols), 2), symbols) == (bit, nats, perplexity)
+    assert round(math.exp(fewer), 1) == letters
+
+
+def test_counts_that_the_prose_states():
+    targets, steps = PROSE.said(r"one every 3.*?next character: ([\d,]+) targets a pass.*?each costs (\d+) steps")
+    assert len(range(0, texts.NIETZSCHE_CHARACTERS - 60, 3)) == targets == 200_278 and steps == 60
+    ours = int(0.95 * texts.NIETZSCHE_CHARACTERS) // 50 * 50
+    [fewer] = PROSE.said(r"costs about (\d+) times fewer LSTM steps and has nearly three times as many targets")
+    assert targets * steps / ours == pytest.approx(fewer, rel=0.1) and 2.7 < ours / targets < 3
+    rows, places, symbols, megabytes, false, of = PROSE.said(
+        r"array of ([\d,]+) × (\d+) × (\d+) truth values.*?takes (\d+) MB, and (\d+) of every (\d+) values are false"
+    )
+    assert (rows, places, false, of) == (targets, 60, symbols - 1, symbols)
+    assert rows * places * symbols / 1e6 == pytest.approx(megabytes, abs=0.5)
+    [total] = PROSE.said(r"full profile gave.{0,60}!\[Validation loss over ([\d,]+) steps")
+    epochs = int(re.search(r"character_epochs=\(\d+, \d+, (\d+)\)", code_of(PROSE.path)).group(1))
+    training, _ = text.split_off_end(np.zeros(texts.NIETZSCHE_CHARACTERS, np.int32), share=0.05, least=100)
+    assert total == epochs * len(window_batches(training, length=50, batch_size=32, seed=1, epoch=0))
+
+
+def test_the_text_and_the_shipped_weights_are_as_the_prose_says():
+    corpus = texts.load_nietzsche()
+    if not corpus.is_real:
+        return  # statements about Nietzsche
+    characters, shipped = corpus.text.lower(), load_weights("nietzsche_lstm")
+    vocabulary = text.Vocabulary(sorted(set(characters)))
+    assert (len(characters), len(vocabulary)) == (texts.NIETZSCHE_CHARACTERS, 57)
+    training, held_out = text.split_off_end(vocabulary.encode(characters), share=0.05, least=100)
+    test = np.array_split(held_out, 2)[1]
+    model = nb.build_character_model(57)
+    shipped.put_into(model)
+    counted = nb.counting_nats(vocabulary.decode(training), vocabulary.decode(test), 57)
+    lstm = nb.nats_of_characters(model, test).mean()
+    one, two, *_, last = np.exp([*counted, lstm])
+    assert "One character of context is worth more than all that comes after it" in PROSE.flat
+    assert one - two > two - last  # in perplexity
+    again = r"gains as much again over counting five as counting five does over counting (two|three|four)"
+    fewer = {"two": 1, "three": 2, "four": 3}[re.search(again, PROSE.flat).group(1)]
+    assert counted[4] - lstm == pytest.approx(counted[fewer] - counted[4], rel=0.2)  # in nats
+
+
+def test_the_first_editions_recipe_has_its_weights_and_is_scored_as_it_says(capsys):
+    training, test = (np.random.default_rng(n).integers(0, 57, 300).astype(np.int32) for n in (1, 2))
+    model = nb.train_first_edition(training, test, 57, seconds=0)
+    [weights] = PROSE.said(r"<code>LSTM\(128\)</code>: ([\d,]+) weights, with the output layer")
+    assert model.count_params() == weights
+    windows = np.stack([test[start : start + 60] for start in range(240)])
+    came = model.predict(np.eye(57)[windows], verbose=0)[np.arange(240), test[60:]]
+    printed = float(re.search(r"([\d.]+) nats per character", capsys.readouterr().out).group(1))
+    assert printed == pytest.approx(-np.log(came).mean(), abs=0.01)  # the places are spread evenly over the test text
 
 
 def test_candidates_are_what_the_settings_leave():
-    logits = logits_of([0.1, 0.6, 0.3])
-    candidates = nb.next_candidates(logits, 1.0, (2, 1.0), text.Vocabulary("abc"))
-    assert [symbol for symbol, _ in candidates] == ["b", "c"]
-    np.testing.assert_allclose([probability for _, probability in candidates], [2 / 3, 1 / 3], rtol=1e-5)
-    assert nb.next_candidates(logits, 0, None, text.Vocabulary("abc")) == [("b", 1.0)]
-    assert len(nb.next_candidates(logits, 1.0, None, text.Vocabulary("abc"), count=1)) == 1
+    given = np.log([0.1, 0.6, 0.3]), text.Vocabulary("abc")
+    left = lambda *settings: nb.candidates(given[0], *settings, given[1])  # noqa: E731
+    assert left(1.0, 2, 1.0) == [("b", pytest.approx(2 / 3)), ("c", pytest.approx(1 / 3))]
+    assert left(0, None, 1.0) == [("b", 1.0)] and len(left(1.0, None, 1.0)) == 3
 
 
-# The exercises' answers
-
-
-@pytest.fixture(scope="module")
-def answers():
-    """Run the code in all folded answers and return what it defines."""
-    given = lift(PROSE.path, "keras", "layers", "tf", "np", "metrics", "ops")
-    names = dict(vars(given))
-    for block in PROSE.answers():
-        exec(compile(block, "answer", "exec"), names)
-    return {name: value for name, value in names.items() if name not in vars(given)}
-
-
-def test_every_answer_with_code_is_tested_here(answers):
-    assert set(answers) == {"build_convolution_model", "best_temperature"}
-
-
-def test_the_convolution_sees_as_far_back_as_the_answer_says(answers):
-    [sees] = PROSE.said(r"\+ 64 = (\d+)\$ characters")
-    sees = int(sees)
-    model = answers["build_convolution_model"](10, width=8)
-    ids = np.random.default_rng(0).integers(0, 10, (1, 150))
-    logits = model(ids).numpy()
-    assert logits.shape == (1, 150, 10)
-    last = logits[0, -1]
-
-    def change_at(distance):
-        changed = ids.copy()
-        changed[0, 149 - distance] = (ids[0, 149 - distance] + 1) % 10
-        return model(changed).numpy()[0]
-
-    assert np.abs(change_at(sees - 1)[-1] - last).max() > 1e-6
-    np.testing.assert_array_equal(change_at(sees)[-1], last)
-    np.testing.assert_array_equal(change_at(0)[:-1], logits[0, :-1])  # and nothing that is to come
-
-
-def test_the_convolution_learns_with_the_notebooks_loss(answers):
-    keras.utils.set_random_seed(0)
-    model = answers["build_convolution_model"](5, width=8, dilations=(1, 2))
-    model.compile(keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    ids = np.arange(4_000) % 5
-    before = model.evaluate(window_batches(ids, 20, 8, seed=1, epoch=1), verbose=0)
-    model.fit(window_batches(ids, 20, 8, seed=1, epoch=0), shuffle=False, verbose=0)
-    assert model.evaluate(window_batches(ids, 20, 8, seed=1, epoch=1), verbose=0) < 0.2 < 1 < before
-
-
-def test_the_best_temperature_undoes_overconfidence(answers):
-    random = np.random.default_rng(0)
-    right = random.normal(size=(4_000, 6))
-    targets = np.argmax(right + random.gumbel(size=right.shape), axis=-1)  # drawn from softmax(right)
-    best, scores = answers["best_temperature"](2 * right, targets, [0.5, 1.0, 2.0, 4.0])
-    assert best == 2.0 and set(scores) == {0.5, 1.0, 2.0, 4.0} and scores[2.0] == min(scores.values())
+def test_the_explorer_writes_what_the_fast_way_writes_and_names_unseen_symbols(character_model):
+    explore = nb.explore_characters(character_model, VOCABULARY)
+    settings = {"temperature": 1.0, "top_k": 99, "top_p": 1.0, "length": 50, "seed": 3}
+    written = explore(prompt="Bad Cafe", **settings)
+    pieces = list(written.continuation)
+    assert "".join(pieces) == VOCABULARY.decode(fast(character_model, PROMPT, 50, [1.0], seed=3)[0])
+    assert (written.prompt, written.remark, len(pieces)) == ("bad cafe", "", 3)
+    probabilities = nb.softmax(nb.next_character_logits(character_model)(PROMPT))
+    assert dict(written.candidates) == pytest.approx(dict(zip(VOCABULARY.symbols, probabilities, strict=True)))
+    odd = explore(prompt="Üß bad", **settings)
+    assert odd.prompt == "   bad" and odd.remark.endswith("read as a space: ß ü")
+    assert len("".join(odd.continuation)) == 50 == len("".join(explore(prompt="", **settings).continuation))

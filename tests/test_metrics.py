@@ -58,3 +58,9 @@ def test_a_row_has_nats_bits_and_perplexity():
         "bits per word": "10.000",
         "perplexity": "1,024.0",
     }
+
+
+def test_a_row_of_many_nats_has_the_standard_error_of_their_mean():
+    nats = math.log(1024) + np.array([-0.5, 0.5, 0.5, -0.5])  # their deviation is 0.5, of which the root of 4 is half
+    assert texts.row(nats, "word") == {**texts.row(math.log(1024), "word"), "nats per word": "6.931 ± 0.250"}
+    assert texts.row(nats[:1], "word")["nats per word"] == "6.431"  # of one symbol nothing is known

@@ -15,9 +15,9 @@ from helpers.plots import figures as plot_figures
 from helpers.plots import live as live_plots
 
 HISTORY = [
-    {"epoch": 1, "seconds": 10.0, "loss": 3.0, "validation": 2.5},
-    {"epoch": 2, "seconds": 20.0, "loss": 2.0, "validation": 1.75},
-    {"epoch": 3, "seconds": 31.0, "loss": 1.5, "validation": 1.9},
+    {"epoch": 1, "step": 400, "seconds": 10.0, "loss": 3.0, "validation": 2.5},
+    {"epoch": 2, "step": 800, "seconds": 20.0, "loss": 2.0, "validation": 1.75},
+    {"epoch": 3, "step": 1_200, "seconds": 31.0, "loss": 1.5, "validation": 1.9},
 ]
 random = np.random.default_rng(0)
 POINTS, LABELS = random.normal(size=(20, 2)), np.arange(20) % 2
@@ -35,7 +35,8 @@ def game(epochs=3, **changes):
 
 DRAWN = {
     "curves": lambda: plots.curves(LINES, "s", "loss", "Race", log=True),
-    "training": lambda: plot_figures.training_curves(HISTORY, "nats per word", {"uniform": 9.6, "unigram": 6.5}),
+    "training": lambda: plot_figures.training_curves(HISTORY, "nats per word", {"uniform": 9.6, "unigram": 3.2}, 4.5),
+    "resumed": lambda: plot_figures.training_curves(HISTORY, "nats per word", {}),
     "game": lambda: plots.adversarial_curves(game(4, accuracy=0.7)),
     "bars": lambda: plots.reweighted_bars(*BARS),
     "attention": lambda: plots.attention_maps(*MAPS),
@@ -87,12 +88,16 @@ def test_lines_are_told_apart_by_more_than_colour(axes_of):
     assert (axis.get_yscale(), axis.get_title()) == ("log", "Race")
 
 
-def test_training_curves_show_both_losses_over_time_and_name_the_best_epoch(axes_of):
+def test_training_curves_show_both_losses_over_the_steps_and_name_the_best_epoch(axes_of):
     [axis] = axes_of("training")
     lines = {line.get_label(): line for line in axis.get_lines()}
-    assert lines["training"].get_xydata().tolist() == [[10, 3], [20, 2], [31, 1.5]]
-    assert lines["held out"].get_ydata().tolist() == [2.5, 1.75, 1.9] and lines["unigram: 6.50"].get_ydata()[0] == 6.5
-    assert "1.750 nats per word after epoch 2" in axis.get_title() and len(axis.get_legend().get_texts()) == 4
+    assert lines["training"].get_xydata().tolist() == [[400, 3], [800, 2], [1_200, 1.5]]
+    assert lines["held out"].get_xydata().tolist() == [[0, 4.5], [400, 2.5], [800, 1.75], [1_200, 1.9]]
+    assert "1.750 nats per word after epoch 2" in axis.get_title() and "(1,200 steps, 31 s)" in axis.get_title()
+    assert lines["unigram: 3.20"].get_ydata()[0] == 3.2 and axis.get_xlim()[0] == 0
+    assert len(lines) == len(axis.get_legend().get_texts()) == 3  # 9.6 would flatten the curves
+    [axis] = axes_of("resumed")
+    assert [len(line.get_xdata()) for line in axis.get_lines()] == [3, 3]  # what it was untrained is not known
 
 
 def test_adversarial_curves_show_the_figures_given(axes_of):
@@ -108,7 +113,10 @@ def test_bars_attention_and_numbers_show_their_values(axes_of):
     assert axes_of("bars")[1].get_title() == "T = 1\n0.81 bits"
     first = axes_of("attention")[0]
     assert [label.get_text() for label in first.get_xticklabels()] == ["a", "good", "film"]
-    np.testing.assert_array_equal(first.images[0].get_array(), np.eye(3))
+    shown = first.images[0].get_array()
+    np.testing.assert_array_equal(shown.data, np.eye(3))
+    assert (shown.mask == ~np.tri(3, dtype=bool)).all()  # what the mask hides is not drawn, and grey shows through
+    assert len({*first.get_facecolor()[:3]}) == 1 and 0 < first.get_facecolor()[0] < 1
     assert [text.get_text() for text in axes_of("cosines")[0].texts] == ["-1.00", "-0.00", "-0.00", "-1.00"]
     assert axes_of("manifold")[0].images[0].get_array().shape == (12, 12)
 
@@ -177,8 +185,10 @@ class Handle:
 
 def test_curves_and_texts_are_redrawn_in_the_same_two_outputs(monkeypatch):
     notebook = Notebook(monkeypatch)
-    live = plots.LiveCurves("nats per word", {"uniform": 9.6})
+    given = "nats per word", {"uniform": 9.6}, 9.5
+    live = plots.LiveCurves(*given)
     live.show(HISTORY[:1])
+    assert notebook.outputs[0][1].data == plot_figures.training_curves(HISTORY[:1], *given).data
     assert len(notebook.outputs) == 1  # no samples yet, and so no empty table
     for epochs in (2, 3):
         live.show([*HISTORY[: epochs - 1], {**HISTORY[epochs - 1], "samples": {"T = 1": f"text {epochs}"}}])

@@ -1,11 +1,13 @@
-"""Shipping a GAN: what arrives in the file is the averaged generator of the longest training, and its card is true."""
+"""Shipping: the file has the best weights, or a GAN's averaged generator of the longest training; its card is true."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from helpers import text
 from helpers.data import faces as face_data
+from helpers.data import texts
 from helpers.networks import weights
 from helpers.session import UserError
 from helpers.training.loop import Training
@@ -73,3 +75,52 @@ def test_without_checkpoints_or_the_right_faces_nothing_is_shipped(tmp_path, fac
     with pytest.raises(UserError, match=match):
         ship.ship_gan(name, tmp_path, "a machine", tmp_path / "shipped", faces)
     assert not (tmp_path / "shipped").exists()
+
+
+def best_of_two_epochs(model, folder, ids):
+    """Train for two epochs, of which the first is the better one; return its weights."""
+    kept = []
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    scores = iter([1.0, 2.0])
+    Training(model, folder, {}).fit(
+        lambda epoch: tf.data.Dataset.from_tensors((ids[None, :-1], ids[None, 1:])),
+        epochs=2,
+        validate=lambda: {"validation": next(scores)},
+        on_epoch=lambda history: kept.append(model.get_weights()),
+    )
+    assert not np.array_equal(kept[0][0], kept[1][0])
+    return kept[0]
+
+
+@pytest.mark.parametrize("name", ["nietzsche_lstm", "imdb_transformer"])
+def test_a_language_model_arrives_with_its_score_on_test_text(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("NB_DATA", "standin")
+    reviews, shipped = texts.load_imdb(60, 20), []
+    monkeypatch.setattr(texts, "load_imdb", lambda: reviews)
+    monkeypatch.setattr(weights, "save", lambda *given: shipped.append(given))
+    functions = ("build_character_model", "TransformerLanguageModel", "make_vectorizer", "nats_of_characters")
+    nb = lift(ship.NOTEBOOKS / "01_text_generation.ipynb", *functions, "nats_of_words")
+    if name == "nietzsche_lstm":
+        characters = texts.load_nietzsche().text.lower()
+        symbols, kind, unit = sorted(set(characters)), "characters", "character"
+        ids = text.Vocabulary(symbols).encode(characters)
+        model, held_out = nb.build_character_model(len(symbols)), ids[len(ids) - len(ids) // 20 :]
+        score = lambda model: nb.nats_of_characters(model, held_out[(len(held_out) + 1) // 2 :])  # noqa: E731
+    else:
+        vectorizer = nb.make_vectorizer(text.without_breaks(reviews.train[:40]))  # 20 at least are held out
+        symbols, kind, unit = vectorizer.get_vocabulary(), "words", "word"
+        model, each = nb.TransformerLanguageModel(len(symbols)), text.encode_documents(vectorizer, reviews.test)
+        ids = each[0]
+        score = lambda model: np.concatenate([nb.nats_of_words(model, row[None])[0] for row in each])  # noqa: E731
+    model(ids[None, :2])
+    best = best_of_two_epochs(model, tmp_path / "checkpoints" / kind, ids[:30])
+    ship.SHIPPERS[name](name, tmp_path, "a machine")
+    [(shipped_name, shipped_model, shipped_symbols, facts)] = shipped
+    assert (shipped_name, list(shipped_symbols)) == (name, symbols)
+    for array, expected in zip(shipped_model.get_weights(), best, strict=True):
+        np.testing.assert_allclose(array, expected, rtol=2e-3, atol=1e-6)  # float16
+    nats = score(shipped_model)
+    error = np.std(nats) / np.sqrt(len(nats))
+    assert facts["held out"].startswith(f"{nats.mean():.3f} ± {error:.3f} nats per {unit}")
+    assert f"{len(nats):,} {kind}" in facts["held out"] and "best after epoch 1" in facts["training"]
+    assert unit == "character" or f"(perplexity {np.exp(nats.mean()):.0f})" in facts["held out"]

@@ -1,14 +1,13 @@
-"""Vocabulary, windows and batches, and requests for a text to be written."""
+"""Vocabulary, windows and batches, and what may be asked of a sampler."""
 
 import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from helpers import text
 from helpers.session import UserError
-from helpers.training import compiled, sequence_batches, window_batches
+from helpers.training import sequence_batches, window_batches
 
 IDS = np.random.default_rng(0).integers(0, 50, 1_000).astype(np.int32)
 
@@ -47,15 +46,6 @@ def test_the_length_that_the_message_asks_for_is_enough(share):
         text.split_off_end(np.zeros(needed), share, least)
         with pytest.raises(UserError):
             text.split_off_end(np.zeros(needed - 1), share, least)
-
-
-def test_held_out_contexts_end_before_their_target():
-    ids = np.arange(100, 300, dtype=np.int32)
-    contexts, targets = text.held_out_contexts(ids, context=60, positions=30)
-    assert contexts.shape == (30, 60)
-    np.testing.assert_array_equal(contexts[:, -1] + 1, targets)
-    np.testing.assert_array_equal(contexts[:, 0] + 60, targets)
-    assert targets[0] == 160 and targets[-1] == 299 and (np.diff(targets) > 0).all()
 
 
 def test_targets_are_the_inputs_moved_by_one():
@@ -136,47 +126,10 @@ def test_every_symbol_but_a_documents_first_is_a_target_once():
     assert (windows[:, 0] > 0).all() and ((windows[:, :-1] > 0) >= (windows[:, 1:] > 0)).all()  # padding at the end
 
 
-def test_a_prompt_is_the_same_in_all_streams_unless_each_has_its_own():
-    shared = text.request([4, 5, 6], 10, [0.0, 1.0])
-    assert shared.prompt.shape == (2, text.PLACES) and shared.prompt.dtype == tf.int32
-    assert (shared.prompt.numpy()[:, :4] == [4, 5, 6, 0]).all() and int(shared.read) == 3
-    own = text.request([[1, 2], [3, 4]], 10, [0.0, 1.0])
-    assert own.prompt.numpy()[:, :3].tolist() == [[1, 2, 0], [3, 4, 0]]
-
-
-@pytest.mark.parametrize(("read", "length", "places"), [(1, 1, 1), (24, 1_000, 1), (25, 1_000, 2), (1, 2_048, 3)])
-def test_there_is_room_for_all_new_ids(read, length, places):
-    asked = text.request(np.ones(read, int), length, [1.0])
-    assert asked.prompt.shape[1] == places * text.PLACES
-    written = tf.range(asked.prompt.shape[1])[None]
-    assert text.new_ids(written, asked).tolist() == [list(range(read, read + length))]
-
-
-def test_limits_are_tensors_so_that_moving_a_slider_compiles_nothing_anew():
-    traces = []
-
-    @compiled
-    def keep(asked):
-        traces.append(1)
-        return asked.uniform * asked.narrow[1]
-
-    for top_k, top_p, seed in [(3, 0.5, 0), (None, 0.9, 2**31 + 5), (7, 1, 1)]:
-        keep(text.request([1], 4, [1.0], seed, top_k, top_p))
-    assert len(traces) == 1
-
-
-def test_random_numbers_depend_on_the_seed_alone():
-    first, again, other = (text.request([1], 4, [1.0, 1.0], seed).uniform.numpy() for seed in (3, 3, 4))
-    assert (first == again).all() and (first != other).any() and (first[:, 0] != first[:, 1]).any()
-    assert first.shape == (text.PLACES, 2) and first.min() >= 0 and first.max() < 1
-
-
 @pytest.mark.parametrize("temperatures", [[0], [0.7, 1e9], [1e-9]])
 @pytest.mark.parametrize(("top_k", "top_p", "length"), [(None, 1, 1), (1, 1e-6, 600), (np.int64(3), 0.5, np.int32(2))])
 def test_settings_that_make_sense(temperatures, top_k, top_p, length):
-    asked = text.request([1, 2], length, temperatures, top_k=top_k, top_p=top_p)
-    assert asked.temperature.shape == (len(temperatures),) and int(asked.length) == length
-    assert (asked.narrow is None) == (top_k is None and top_p == 1)
+    text.check_request([1, 2], length, temperatures, top_k, top_p)  # raises nothing
 
 
 @pytest.mark.parametrize(
@@ -199,4 +152,4 @@ def test_settings_that_make_sense(temperatures, top_k, top_p, length):
 def test_settings_that_make_no_sense_are_errors(change, part):
     settings = {"prompt_ids": [1, 2], "temperatures": [0.7], "top_k": None, "top_p": 1.0, "length": 10, **change}
     with pytest.raises(UserError, match=part):
-        text.request(**settings)
+        text.check_request(**settings)

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from trainings import all_equal, figures, number_gan
 
-from helpers import latents, text
+from helpers import latents
 from helpers.training.batches import window_batches
 from helpers.training.loop import Training
 from tools.lift import lift
@@ -23,16 +23,15 @@ IDS = np.random.default_rng(0).integers(0, 6, 400).astype(np.int32)
 
 
 def train_characters(folder, batches_of):
-    names = "build_character_model", "decaying_rate", "score_characters"
+    names = "build_character_model", "decaying_rate", "adamw", "nats_of_characters"
     nb = lift(ROOT / "notebooks" / "01_text_generation.ipynb", *names)
     keras.utils.set_random_seed(3)
     model = nb.build_character_model(6, width=8, embedding_width=4)
-    optimizer = keras.optimizers.AdamW(nb.decaying_rate(0.05, 5 * EPOCHS), weight_decay=0.01, clipnorm=1.0)
+    optimizer = nb.adamw(nb.decaying_rate(0.05, 5 * EPOCHS), weight_decay=0.01)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    contexts, targets = text.held_out_contexts(IDS, context=8, positions=20)
     batches = batches_of(lambda epoch: window_batches(IDS, length=10, batch_size=6, seed=1, epoch=epoch))
     training = Training(model, folder, {"seed": 3})
-    training.fit(batches, EPOCHS, lambda: {"validation": nb.score_characters(model, contexts, targets)})
+    training.fit(batches, EPOCHS, lambda: {"validation": nb.nats_of_characters(model, IDS[:60], 20).mean()})
     return training
 
 

@@ -26,7 +26,7 @@ from helpers import images, latents, text
 from helpers.data import digits, texts
 from helpers.data import faces as face_data
 from helpers.metrics.pictures import feature_model, kernel_inception_distance, picture_features
-from helpers.metrics.texts import perplexity
+from helpers.metrics.texts import perplexity, row
 from helpers.networks import weights
 from helpers.session import UserError
 from helpers.training.batches import in_order
@@ -48,6 +48,7 @@ LICENCES = {
     "feature_net": "ImageNet's terms, as for the pictures it learned from: non-commercial research and education; "
     "not MIT",
 }
+TEXTS_MADE_BY = "the model, loss, batches and optimiser of notebook 01, full profile"
 LATENT = 128  # of the GAN
 GAN_FIGURES = ("accuracy", "D(real)", "D(fake)", "spread")
 
@@ -88,45 +89,50 @@ def best_epoch(history: list[dict]) -> str:
     return f"best after epoch {min(history, key=lambda record: record['validation'])['epoch']}"
 
 
+def scored(nats: np.ndarray, symbol: str) -> str:
+    """Return the mean of nats and its standard error, in words; `symbol` is what one of them belongs to."""
+    unit = f"nats per {symbol}"
+    return f"{row(nats, symbol)[unit]} {unit}"
+
+
 def ship_characters(name: str, folder: Path, machine: str) -> None:
-    """Ship the LSTM, scored at the notebook's 4,000 positions of the last 5% of the text."""
+    """Ship the LSTM, scored on the notebook's test text: the second half of the last 5%, which chose nothing."""
     characters = texts.load_nietzsche().text.lower()
     vocabulary = text.Vocabulary(sorted(set(characters)))
-    notebook = lift(NOTEBOOKS / "01_text_generation.ipynb", "build_character_model", "score_characters")
+    notebook = lift(NOTEBOOKS / "01_text_generation.ipynb", "build_character_model", "nats_of_characters")
     model = notebook.build_character_model(len(vocabulary))
     history = take(model.variables, folder / "checkpoints" / "characters", best=True)
-    held_out = text.split_off_end(vocabulary.encode(characters), share=0.05, least=101)[1]
-    nats = notebook.score_characters(model, *text.held_out_contexts(held_out, context=60, positions=4000))
+    held_out = text.split_off_end(vocabulary.encode(characters), share=0.05, least=100)[1]
+    nats = notebook.nats_of_characters(model, np.array_split(held_out, 2)[1])
     facts = card(
         name,
-        made_by="the model, loss, batches and optimiser of notebook 01, full profile",
+        made_by=TEXTS_MADE_BY,
         data=f"Nietzsche, the first 95% of {len(characters):,} characters, lower-cased",
         training=trained(history, machine, best_epoch(history), "step"),
-        held_out=f"{nats:.3f} nats per character at 4,000 positions of the last 5% of the text, 60 characters of "
-        "context",
+        held_out=f"{scored(nats, 'character')} on {len(nats):,} characters, the second half of the last 5% of the text",
     )
     weights.save(name, model, vocabulary.symbols, facts)
 
 
 def ship_words(name: str, folder: Path, machine: str) -> None:
-    """Ship the Transformer, scored on all test reviews."""
+    """Ship the Transformer, scored on all words of the test reviews but the first of each."""
     reviews = texts.load_imdb()
-    functions = ("held_out_reviews", "make_vectorizer", "evaluator", "score_words")
-    notebook = lift(NOTEBOOKS / "01_text_generation.ipynb", "TransformerLanguageModel", *functions)
+    functions = ("TransformerLanguageModel", "held_out_reviews", "make_vectorizer", "nats_of_words")
+    notebook = lift(NOTEBOOKS / "01_text_generation.ipynb", *functions)
     training = text.without_breaks(reviews.train)[: -notebook.held_out_reviews(reviews.train)]
     vectorizer = notebook.make_vectorizer(training)
     model = notebook.TransformerLanguageModel(len(vectorizer.get_vocabulary()))
     model(tf.zeros((1, 2), tf.int32))
     history = take(model.variables, folder / "checkpoints" / "words", best=True)
     rows = text.pad_windows(text.encode_documents(vectorizer, text.without_breaks(reviews.test)), model.context)
-    nats = notebook.score_words(notebook.evaluator(model), rows)
+    nats = notebook.nats_of_words(model, rows)[rows[:, 1:] > 0]
     facts = card(
         name,
-        made_by="the model, loss, batches and optimiser of notebook 01, full profile",
+        made_by=TEXTS_MADE_BY,
         data=f"IMDB, {len(training):,} training reviews",
         training=trained(history, machine, best_epoch(history), "step"),
-        held_out=f"{nats:.3f} nats per word (perplexity {perplexity(nats):.0f}) on {len(reviews.test):,} test reviews, "
-        "padding not counted",
+        held_out=f"{scored(nats, 'word')} (perplexity {perplexity(nats.mean()):.0f}) on {len(nats):,} words of "
+        f"{len(reviews.test):,} test reviews, padding not counted",
     )
     weights.save(name, model, vectorizer.get_vocabulary(), facts)
 
