@@ -67,8 +67,7 @@ class Task:
         Args:
             logits: ids (batch, time) → logits (batch, time, vocabulary); a model, or a function.
         """
-        nats = self.notebook.nats_of_words(logits, self.held_out, self.sizes.word_batch)
-        return float(nats[self.held_out[:, 1:] > 0].mean())
+        return float(self.notebook.nats_of_words(logits, self.held_out, self.sizes.word_batch).mean())
 
     def book_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.sizes.seed)

@@ -238,37 +238,37 @@ def test_counting_by_hand():
     # "aab" has a twice of 3, and of the two characters after which one comes both are a: one a follows, and one b.
     a, b = (2 + 5 / 2) / (3 + 5), (1 + 5 / 2) / (3 + 5)
     ab = (1 + 5 * b) / (2 + 5)
-    expected = [-(math.log(a) + math.log(b)) / 2, -(math.log(a) + math.log(ab)) / 2]
+    expected = -np.log([[a, b], [a, ab]])
     np.testing.assert_allclose(nb.counting_nats("aab", "ab", 2, longest=2), expected)
-    given = {"vocabulary": text.Vocabulary("ab"), "training_ids": np.array([0, 0, 1])}
-    named = lift(PROSE.path, "baselines", **given).baselines(np.array([0, 1]))
-    np.testing.assert_allclose([named[name] for name in ("uniform", "unigram", "bigram")], [math.log(2), *expected])
-    assert named["5-gram"] == pytest.approx(expected[1])  # longer pieces than the text has change nothing
+    counted = nb.counting_nats("aab", "ab", 2)  # longer pieces than the text has change nothing
+    named = lift(PROSE.path, "baselines", counted=counted, vocabulary=text.Vocabulary("ab")).baselines(slice(1, None))
+    kinds = ("uniform", "unigram", "bigram", "5-gram", "7-gram")
+    np.testing.assert_allclose([named[kind] for kind in kinds], -np.log([1 / 2, b, ab, ab, ab]))
 
 
 @pytest.mark.parametrize("before", ["abca", "ccca", "dddd", "bd"])
 def test_the_probabilities_of_counting_add_up_to_1(before):
     training = "".join(np.random.default_rng(0).choice(list("abc"), 300, p=[0.6, 0.3, 0.1]))
-    for n in range(5):
-        known = len(before) * nb.counting_nats(training, before, 4)[n]
-        nats = [(len(before) + 1) * nb.counting_nats(training, before + symbol, 4)[n] - known for symbol in "abcd"]
-        assert np.exp(-np.array(nats)).sum() == pytest.approx(1) and min(nats) > 0
+    for nats in np.transpose([nb.counting_nats(training, before + symbol, 4)[:, -1] for symbol in "abcd"]):
+        assert np.exp(-nats).sum() == pytest.approx(1) and nats.min() > 0
 
 
 def test_figures_of_the_loss_that_the_prose_states():
     [bit] = PROSE.said(r"divided by \$\\ln 2 = ([\d.]+)\$")
     symbols, nats, perplexity = PROSE.said(r"\$\\ln (\d+) = ([\d.]+)\$ nats and a perplexity of (\d+)")
-    fewer, letters = PROSE.said(r"At ([\d.]+) nats it is as unsure \*as if among ([\d.]+) letters")
+    fair, in_nats, in_bits, among = PROSE.said(
+        r"perplexity of (\d+) \(([\d.]+) nats, (\d+) bits\).*?among (\d+) symbols"
+    )
     assert (round(math.log(2), 3), round(math.log(symbols), 2), symbols) == (bit, nats, perplexity)
-    assert round(math.exp(fewer), 1) == letters
+    assert (round(math.log(fair), 2), math.log2(fair), fair) == (in_nats, in_bits, among)
 
 
 def test_counts_that_the_prose_states():
     targets, steps = PROSE.said(r"one every 3.*?next character: ([\d,]+) targets a pass.*?each costs (\d+) steps")
     assert len(range(0, texts.NIETZSCHE_CHARACTERS - 60, 3)) == targets == 200_278 and steps == 60
-    ours = int(0.95 * texts.NIETZSCHE_CHARACTERS) // 50 * 50
-    [fewer] = PROSE.said(r"costs about (\d+) times fewer LSTM steps and has nearly three times as many targets")
-    assert targets * steps / ours == pytest.approx(fewer, rel=0.1) and 2.7 < ours / targets < 3
+    assert "costs a twentieth of the LSTM steps and has three times as many targets" in PROSE.flat
+    assert texts.NIETZSCHE_CHARACTERS / (targets * steps) == pytest.approx(1 / 20, rel=0.01)
+    assert texts.NIETZSCHE_CHARACTERS / targets == pytest.approx(3, rel=0.01)
     rows, places, symbols, megabytes, false, of = PROSE.said(
         r"array of ([\d,]+) × (\d+) × (\d+) truth values.*?takes (\d+) MB, and (\d+) of every (\d+) values are false"
     )
@@ -291,14 +291,16 @@ def test_the_text_and_the_shipped_weights_are_as_the_prose_says():
     test = np.array_split(held_out, 2)[1]
     model = nb.build_character_model(57)
     shipped.put_into(model)
-    counted = nb.counting_nats(vocabulary.decode(training), vocabulary.decode(test), 57)
-    lstm = nb.nats_of_characters(model, test).mean()
-    one, two, *_, last = np.exp([*counted, lstm])
-    assert "One character of context is worth more than all that comes after it" in PROSE.flat
-    assert one - two > two - last  # in perplexity
-    again = r"gains as much again over counting five as counting five does over counting (two|three|four)"
-    fewer = {"two": 1, "three": 2, "four": 3}[re.search(again, PROSE.flat).group(1)]
-    assert counted[4] - lstm == pytest.approx(counted[fewer] - counted[4], rel=0.2)  # in nats
+    counted = nb.counting_nats(vocabulary.decode(training), vocabulary.decode(held_out), 57)[:, -len(test) :].mean(
+        axis=1
+    )
+    perplexities = np.exp([np.log(57), *counted[[0, 1, 4]], nb.nats_of_characters(model, test).mean()])
+    fall = (
+        r"fall from (\d+) to (\d+) \(unigram\), (\d+) \(bigram\), ([\d.]+) \(5-gram\) and ([\d.]+) \(the shipped LSTM\)"
+    )
+    np.testing.assert_allclose(perplexities, PROSE.said(fall), rtol=0.03)
+    seven, five = PROSE.said(r"7-grams do worse than 5-grams \(([\d.]+) against ([\d.]+) nats\)")
+    np.testing.assert_allclose(counted[[6, 4]], [seven, five], atol=0.0006)
 
 
 def test_the_first_editions_recipe_has_its_weights_and_is_scored_as_it_says(capsys):

@@ -111,7 +111,7 @@ def test_a_language_model_arrives_with_its_score_on_test_text(tmp_path, monkeypa
         symbols, kind, unit = vectorizer.get_vocabulary(), "words", "word"
         model, each = nb.TransformerLanguageModel(len(symbols)), text.encode_documents(vectorizer, reviews.test)
         ids = each[0]
-        score = lambda model: np.concatenate([nb.nats_of_words(model, row[None])[0] for row in each])  # noqa: E731
+        score = lambda model: np.concatenate([nb.nats_of_words(model, row[None]) for row in each])  # noqa: E731
     model(ids[None, :2])
     best = best_of_two_epochs(model, tmp_path / "checkpoints" / kind, ids[:30])
     ship.SHIPPERS[name](name, tmp_path, "a machine")

@@ -125,7 +125,7 @@ def ship_words(name: str, folder: Path, machine: str) -> None:
     model(tf.zeros((1, 2), tf.int32))
     history = take(model.variables, folder / "checkpoints" / "words", best=True)
     rows = text.pad_windows(text.encode_documents(vectorizer, text.without_breaks(reviews.test)), model.context)
-    nats = notebook.nats_of_words(model, rows)[rows[:, 1:] > 0]
+    nats = notebook.nats_of_words(model, rows)
     facts = card(
         name,
         made_by=TEXTS_MADE_BY,
