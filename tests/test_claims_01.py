@@ -4,16 +4,18 @@ import math
 import re
 
 import keras
+import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
-from claims import Prose
+from claims import Prose, cells_of
 
 from helpers import metrics, text
 from helpers.data import texts
 from helpers.networks import load_weights
 from helpers.session import UserError
 from helpers.training import window_batches
+from tools.execute import execute
 from tools.lift import code_of, lift
 
 PROSE = Prose("01_text_generation")
@@ -312,6 +314,24 @@ def test_the_first_editions_recipe_has_its_weights_and_is_scored_as_it_says(caps
     came = model.predict(np.eye(57)[windows], verbose=0)[np.arange(240), test[60:]]
     printed = float(re.search(r"([\d.]+) nats per character", capsys.readouterr().out).group(1))
     assert printed == pytest.approx(-np.log(came).mean(), abs=0.01)  # the places are spread evenly over the test text
+
+
+@pytest.mark.slow
+def test_part_a_runs_on_the_shortest_text_of_ones_own(tmp_path, monkeypatch):
+    own = tmp_path / "my text.txt"
+    own.write_text("Ünder 5 %, ö / “quotes” – every one of them. " * 45, encoding="utf-8")  # 2,025 characters
+    monkeypatch.setenv("NB_PROFILE", "smoke")
+    cells = [nbformat.from_dict(cell) for cell in cells_of(PROSE.path.stem)]
+    part_b = next(place for place, cell in enumerate(cells) if cell.source.startswith("# Part B"))
+    [settings] = [cell for cell in cells if "settings" in cell.metadata.get("tags", [])]
+    settings.source = settings.source.replace('own_text = ""', f"own_text = {str(own)!r}")
+    notebook = nbformat.v4.new_notebook(cells=cells[:part_b])
+    execute(notebook, PROSE.path.parent)
+    shown = [
+        output.get("data", {}).get("text/html", "") for cell in notebook.cells for output in cell.get("outputs", [])
+    ]
+    tables = " ".join(shown)
+    assert "LSTM, smoke profile" in tables and ">nan" not in tables and "LSTM, shipped weights" not in tables
 
 
 def test_candidates_are_what_the_settings_leave():
