@@ -311,7 +311,7 @@ def test_steps_and_perplexity_that_the_prose_states():
     [total] = PROSE.said(r"Validation loss of the Transformer over ([\d,]+) steps")
     full = re.findall(r"word_(?:epochs|steps)=\(\d+, \d+, (\d+)\)", code_of(PROSE.path))
     assert len(full) == 2 and int(full[0]) * int(full[1]) == total
-    perplexity, words = PROSE.said(r"A perplexity of (\d+) means.*?out of ([\d,]+)\.")
+    perplexity, words = PROSE.said(r"a perplexity of (\d+): as unsure.*?out of ([\d,]+)\.")
     shipped = load_weights("imdb_transformer")
     assert len(shipped.symbols) == words
     if scored := re.search(r"perplexity ([\d.]+)", shipped.facts.get("held out", "")):
