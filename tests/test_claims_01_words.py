@@ -43,6 +43,19 @@ def test_the_reviews_are_held_out_and_cut_as_the_prose_says():
     assert lost > 0.5 if reviews.is_real else lost == 0  # the stand-in's reviews are short
 
 
+@pytest.mark.slow
+def test_half_of_the_words_are_as_rare_as_the_prose_says():
+    words, times, count = PROSE.said(r"half of the ([\d,]+) occur at most (\d+) times in the ([\d,]+) reviews")
+    reviews = texts.load_imdb(test_limit=1)
+    if not reviews.is_real:
+        pytest.skip("needs the real reviews")
+    training = text.without_breaks(reviews.train)[: int(count)]
+    assert len(training) == len(reviews.train) - nb.held_out_reviews(reviews.train)
+    vectorizer = nb.make_vectorizer(training)
+    counts = np.bincount(np.concatenate(text.encode_documents(vectorizer, training)), minlength=int(words))[2:]
+    assert len(counts) == words - 2 and np.median(counts) == pytest.approx(times, abs=0.5)
+
+
 def small_transformer():
     keras.utils.set_random_seed(2)
     model = nb.TransformerLanguageModel(12, context=8, width=16, heads=2, blocks=2)
