@@ -1,5 +1,6 @@
 """The form of every notebook; each check also finds one fault in a bad one."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools import notebook_form as form
+from tools.pages import mathml
 from tools.stamp import settings, stamp
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +34,14 @@ def test_skeleton(path):
 
 def test_pictures(path):
     assert form.pictures(form.read_as_is(path), path.parent) == []
+
+
+def test_formulas_can_be_written_into_a_page(path):
+    prose = "\n\n".join(cell.source for cell in form.read_as_is(path).cells if cell.cell_type == "markdown")
+    prose = re.sub(r"```.*?```|`[^`]*`", "", prose, flags=re.DOTALL)
+    for formula in re.findall(r"\$\$(.+?)\$\$", prose, re.DOTALL) + re.findall(r"(?<!\$)\$([^$]+)\$(?!\$)", prose):
+        written = mathml(formula, "block")
+        assert written.startswith("<math") and "<mi>&</mi>" not in written, formula
 
 
 def test_stamped_cells_come_first(path):
