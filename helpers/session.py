@@ -36,22 +36,22 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 DRIVE = Path("/content/drive")  # where Colab mounts Google Drive
 # Minutes of a notebook on real data and 2 CPU cores, as measured: (smoke, quick, full). 01 in full: both trainings.
 CPU_MINUTES = {
-    "01_text_generation": (0.9, 2.4, 88),
-    "02_deep_dream": (0.5, 2.8, 8),
-    "03_neural_style_transfer": (0.6, 4.5, 66),  # in full: with SciPy's tests of convergence still on
-    "04_variational_autoencoder": (1.7, 5.4, 100),
-    "05_dcgan": (1.2, 5.5, 53),
+    "01_text_generation": (0.9, 2.1, 88),
+    "02_deep_dream": (0.5, 2.1, 8),
+    "03_neural_style_transfer": (0.6, 4.1, 66),  # in full: with SciPy's tests of convergence still on
+    "04_variational_autoencoder": (1.7, 3.5, 100),
+    "05_dcgan": (1.2, 4.1, 53),
 }
 # Minutes of the full profile on a GPU, by an earlier version that shared it with the four others, which did not end.
 GPU_MINUTES = {("NVIDIA H200", "02_deep_dream"): 4.6}
 PATIENCE = 10  # minutes that "auto" may choose
 # GB that a notebook's process held at most, in the quick profile on a CPU. The data are part of it.
 MEMORY = {
-    "01_text_generation": 1.7,
-    "02_deep_dream": 1.6,
-    "03_neural_style_transfer": 1.2,
-    "04_variational_autoencoder": 2.5,
-    "05_dcgan": 1.9,
+    "01_text_generation": 1.8,
+    "02_deep_dream": 1.7,
+    "03_neural_style_transfer": 1.3,
+    "04_variational_autoencoder": 3.1,
+    "05_dcgan": 2.1,
 }
 
 
