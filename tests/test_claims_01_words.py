@@ -171,7 +171,8 @@ def test_the_untrained_model_is_nearly_the_unigram(full_size):
 
 def test_random_numbers_are_predicted_only_without_the_mask():
     numbers, nats = PROSE.said(
-        r"\*random\* numbers from 0 to 9.*?no model can do better than \$\\ln (\d+) = ([\d.]+)\$ nats"
+        r"\*random\* numbers from 0 to 9.*?no model that sees only the past can do better than "
+        r"\$\\ln (\d+) = ([\d.]+)\$ nats"
     )
     assert round(math.log(numbers), 2) == nats
     fresh, found = np.random.default_rng(8).integers(0, 10, (500, 9)), []
@@ -318,6 +319,19 @@ def test_a_prompt_of_two_words_has_its_last_one_a_place_further_on(transformer):
         assert len(ids) - 1 == i + 1
         other = np.append(ids[:-1], ids[-1] % 11 + 1)
         np.testing.assert_array_equal(transformer(ids[None])[0, i], transformer(other[None])[0, i])
+
+
+def test_two_of_the_shipped_heads_put_half_of_their_weight_on_the_first_two_words():
+    [first, second] = PROSE.said(r"Heads (\d) and (\d) put half of their weight or more on the first two words")
+    shipped = load_weights("imdb_transformer")
+    model = nb.TransformerLanguageModel(len(shipped.symbols))
+    model(np.zeros((1, 100), np.int32))
+    shipped.put_into(model)
+    vectorizer = keras.layers.TextVectorization(vocabulary=shipped.symbols[2:])
+    [ids] = text.encode_documents(vectorizer, ["this movie was not as good as the book but i liked it"])
+    _, attention = model.read(ids[None])
+    shares = attention[-1][0].numpy()[:, 2:, :2].sum(axis=-1).mean(axis=-1)
+    assert {int(first), int(second)} == {number for number, share in enumerate(shares, start=1) if share >= 0.5}
 
 
 def test_steps_and_perplexity_that_the_prose_states():

@@ -17,6 +17,7 @@ from helpers.plots.pictures import PictureWithText, picture
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*"
 DASHES = ("-", "--", "-.", ":")
+LEVEL_DASHES = ((0, (1, 1)), (0, (6, 2)), (0, (1, 4)), (0, (5, 1, 1, 1)), (0, (8, 3, 1, 3)))  # of level lines
 # Ten classes: three colours are used twice, with two marks.
 CLASS_COLOURS = (*COLOURS, "#999999", "#0072B2", "#D55E00")
 CLASS_MARKS = ("o", "o", "o", "o", "o", "o", "o", "o", "^", "^")
@@ -60,6 +61,8 @@ def curves(
     figure, (axis,) = _new_figure()
     _draw_lines(axis, series)
     axis.set(xlabel=xlabel, ylabel=ylabel)
+    if all(isinstance(x, range) for x, _ in series.values()):  # counted, such as epochs
+        axis.xaxis.get_major_locator().set_params(integer=True)
     if log:
         axis.set_yscale("log", nonpositive="mask")  # a loss that begins at 0 has no place there
     axis.set_title(title, fontsize=11)
@@ -94,7 +97,7 @@ def training_curves(
     lowest, highest = axis.get_ylim()
     for number, (name, value) in enumerate(references.items()):
         if value < highest + 0.2 * (highest - lowest):  # one that is far above would flatten the curves
-            axis.axhline(value, color="0.4", linestyle=DASHES[1 + number % 3], label=f"{name}: {value:.2f}")
+            axis.axhline(value, color="0.4", linestyle=LEVEL_DASHES[number % 5], label=f"{name}: {value:.2f}")
     best = min(history, key=lambda record: record["validation"])
     axis.set(xlabel="training steps", ylabel=unit, xlim=(0, None))
     axis.set_title(
@@ -102,7 +105,7 @@ def training_curves(
         f"({history[-1]['step']:,} steps, {history[-1]['seconds']:,.0f} s)",
         fontsize=11,
     )
-    axis.legend(fontsize=9)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     last = f"held out at last {held_out[-1]:.3f}"
     return picture(figure, f"Training and held-out loss over the steps, in {unit}; {last}")
 
