@@ -322,7 +322,7 @@ def test_a_prompt_of_two_words_has_its_last_one_a_place_further_on(transformer):
 
 
 def test_two_of_the_shipped_heads_put_half_of_their_weight_on_the_first_two_words():
-    [first, second] = PROSE.said(r"Heads (\d) and (\d) put half of their weight or more on the first two words")
+    [first, second] = PROSE.said(r"heads (\d) and (\d) put half of their weight or more on the first two words")
     shipped = load_weights("imdb_transformer")
     model = nb.TransformerLanguageModel(len(shipped.symbols))
     model(np.zeros((1, 100), np.int32))
