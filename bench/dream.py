@@ -18,7 +18,8 @@ from helpers.networks import pretrained
 from tools.lift import lift
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_deep_dream.ipynb"
-NAMES = ("dream", "mixture", "compile_gradient", "unit_length", "mean_absolute")
+NAMES = ("layer_weights", "compile_gradient", "dream", "unit_length", "mean_absolute", "in_tiles")
+EDITIONS = ("first edition", "second edition")
 OCTAVES, FACTOR, RATE = 3, 1.4, 20.0  # as the second edition has them
 
 
@@ -84,15 +85,15 @@ def compare(
 ) -> list[Row]:
     """Return the row of the seconds of a whole dream with an edition's layers, tracing and compiling included."""
     backbone, notebook = pretrained.load_network("inception_v3"), lift(NOTEBOOK, *NAMES)
-    weights = backbone.presets.dream[edition]
+    weights = notebook.layer_weights(backbone.name)[EDITIONS.index(edition)]
     picture = photographs.load_picture("china", sizes.dream_height).pixels
-    net = in_books_range(backbone, edition)
+    net = in_books_range(backbone, list(weights))
     # The notebook's pictures have half the book's range.
-    settings = {"step": step / 2, "normalise": getattr(notebook, normalise)}
+    settings = {"step": step / 2, "normalise": getattr(notebook, normalise), "roll": 0}
 
     def ours() -> None:
-        gradient = notebook.compile_gradient(backbone, notebook.mixture(weights))
-        notebook.dream(gradient, picture, OCTAVES, FACTOR, sizes.dream_steps, **settings)
+        gradient = notebook.compile_gradient(backbone, list(weights))
+        notebook.dream(gradient, picture, weights, OCTAVES, FACTOR, steps=sizes.dream_steps, **settings)
 
     actions = (lambda: recipe(net, weights, picture, sizes.dream_steps)), ours
     size = "x".join(map(str, picture.shape[:2]))
@@ -101,13 +102,12 @@ def compare(
     return [seconds_row(job, *interleaved_seconds(actions, sizes.repeats), goal, [remark])]
 
 
-def in_books_range(backbone: pretrained.Backbone, edition: str) -> keras.Model:
-    """Return the net itself where it takes [-1, 1], as InceptionV3 does, or else behind a layer that converts."""
+def in_books_range(backbone: pretrained.Backbone, names: list[str]) -> keras.Model:
+    """Return the net itself where it takes [-1, 1], as InceptionV3 does, or else its layers, which convert."""
     if backbone.preprocessing is pretrained.INCEPTION:
         return backbone.model
     entrance = keras.Input((None, None, 3))
     convert = keras.layers.Lambda(lambda values: backbone.preprocessing.preprocess(values / 2 + 0.5))
-    names = list(backbone.presets.dream[edition])
     seen = pretrained.features(backbone, names)(convert(entrance))
     outputs = [keras.layers.Identity(name=name)(seen[name]) for name in names]
     return keras.Model(entrance, outputs)
@@ -125,11 +125,11 @@ from helpers.networks import pretrained
 from tools.execute import peak_memory
 backbone = pretrained.load_network("inception_v3")
 notebook = dream.lift(dream.NOTEBOOK, *dream.NAMES)
-gradient = notebook.compile_gradient(backbone, notebook.mixture(backbone.presets.dream["first edition"]))
+weights, _ = notebook.layer_weights(backbone.name)
 height, width, tile = map(int, sys.argv[1:])
 picture = images.resize(photographs.load_picture("china").pixels, height, width)
-settings = dict(octaves=2, steps=1, step=0.01, normalise=notebook.mean_absolute, jitter=tile // 2, tile=tile)
-made = notebook.dream(gradient, picture, **settings)
+gradient = notebook.in_tiles(notebook.compile_gradient(backbone, list(weights)), tile)
+made = notebook.dream(gradient, picture, weights, octaves=2, steps=1, roll=tile // 2)
 assert np.abs(made.picture - picture).max() > 0.005
 print(peak_memory(psutil.Process()) / 1e9)
 """

@@ -197,15 +197,18 @@ def png_bytes(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def animation(frames: Sequence[np.ndarray], seconds_per_frame: float = 0.1) -> bytes:
-    """Return pictures of one shape `(height, width, 3)`, clipped to [0, 1], as a GIF that repeats for ever.
+def animation(frames: Sequence[np.ndarray], seconds_per_frame: float = 0.1, most_bytes: int = 1_500_000) -> bytes:
+    """Return pictures of one shape `(height, width, 3)`, clipped to [0, 1], as an animated WebP that repeats for ever.
 
-    Each frame has its own 256 colours. GIF counts hundredths of a second, and browsers slow down below 0.02.
+    The quality is the highest of four at which the file has at most `most_bytes`, or the lowest of them.
     """
-    first, *others = (Image.fromarray(to_uint8(frame)).quantize(256) for frame in frames)
-    buffer = io.BytesIO()
-    milliseconds = round(seconds_per_frame * 100) * 10
-    first.save(buffer, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    first, *others = (Image.fromarray(to_uint8(frame)) for frame in frames)
+    settings = {"save_all": True, "append_images": others, "duration": round(seconds_per_frame * 1000), "loop": 0}
+    for quality in (85, 65, 40, 15):
+        buffer = io.BytesIO()
+        first.save(buffer, "WEBP", quality=quality, method=2, **settings)
+        if buffer.tell() <= most_bytes:
+            break
     return buffer.getvalue()
 
 

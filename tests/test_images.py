@@ -165,13 +165,20 @@ def test_whole_numbers_are_the_nearest_and_clipped():
 
 def test_an_animation_has_every_frame_for_its_time():
     frames = [np.full((20, 30, 3), level, np.float32) for level in (0.0, 0.5, 1.5)]
-    with Image.open(BytesIO(images.animation(frames, seconds_per_frame=0.25))) as gif:
-        assert (gif.n_frames, gif.info["duration"], gif.info["loop"]) == (3, 250, 0)
+    with Image.open(BytesIO(images.animation(frames, seconds_per_frame=0.25))) as opened:
+        assert (opened.format, opened.n_frames, opened.info["loop"]) == ("WEBP", 3, 0)
         levels = []
         for number in range(3):
-            gif.seek(number)
-            levels.append(gif.convert("RGB").getpixel((15, 10))[0])
-    assert levels == pytest.approx([0, 128, 255], abs=2)
+            opened.seek(number)
+            levels.append(opened.convert("RGB").getpixel((15, 10))[0])
+            assert opened.info["duration"] == 250
+    assert levels == pytest.approx([0, 128, 255], abs=4)
+
+
+def test_an_animation_becomes_smaller_when_it_must():
+    noise = list(np.random.default_rng(0).random((4, 60, 80, 3)))
+    sizes = [len(images.animation(noise, most_bytes=most)) for most in (1_000_000, 25_000, 0)]
+    assert sizes[0] > sizes[1] > sizes[2] and sizes[1] <= 25_000
 
 
 def test_grey_pictures_become_pngs_with_and_without_an_axis_for_the_channel():

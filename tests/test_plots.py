@@ -57,7 +57,7 @@ DRAWN = {
 def test_what_is_shown_has_a_text_in_any_ipython_and_no_figure_is_left_open(name):
     plt.close("all")
     shown = DRAWN[name]()
-    kind = "gif" if name == "animation" else "png"
+    kind = "webp" if name == "animation" else "png"
     data, metadata = DisplayFormatter().format(shown)  # what a kernel sends for a result of a cell, and about it
     assert metadata[f"image/{kind}"] == {"alt": shown.alt} and len(shown.alt) > 2 and shown.alt in data["text/plain"]
     assert data["text/html"].startswith('<img alt="') and plt.get_fignums() == []

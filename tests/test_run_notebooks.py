@@ -142,7 +142,7 @@ plots.picture_table({"night": pictures[0]}, "", "Night & day")"""
         with Image.open(BytesIO(base64.b64decode(content))) as picture:
             frames[kind] = getattr(picture, "n_frames", 1)
         assert 'alt="Night &amp; day"' in shown
-    assert frames == {"gif": 2, "png": 1}
+    assert frames == {"webp": 2, "png": 1}
 
 
 def test_the_thumbnail_is_the_tagged_picture_or_else_the_last():

@@ -9,6 +9,7 @@ from helpers.metrics.pictures import (
     picture_features,
     precision_recall,
     share_by_size,
+    side_of_share,
 )
 from helpers.metrics.texts import log_frequencies, nats_per_symbol, row, uniform_nats, unigram_nats
 
@@ -24,6 +25,7 @@ __all__ = [
     "precision_recall",
     "row",
     "share_by_size",
+    "side_of_share",
     "uniform_nats",
     "unigram_nats",
 ]

@@ -230,6 +230,23 @@ def share_by_size(change: np.ndarray, halvings: int = 5) -> np.ndarray:
     return np.array(energies) / max(np.sum(energies), 1e-12)
 
 
+def side_of_share(strength: np.ndarray, share: float = 0.9) -> int:
+    """Return the side of the smallest square around the middle of a map that holds a share of its sum.
+
+    Args:
+        strength: `(height, width)` numbers, none negative. The middle is where half of the sum is above, and half of it
+            on the left. A square that reaches beyond the map is counted with its whole side.
+        share: in (0, 1].
+    """
+    total = strength.sum()
+    row, column = (int(np.argmax(np.cumsum(strength.sum(axis=axis)) >= total / 2)) for axis in (1, 0))
+    for reach in range(max(strength.shape)):
+        square = strength[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
+        if square.sum() >= share * total * (1 - 1e-6):
+            break
+    return 2 * reach + 1
+
+
 def _kernels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the cubic kernel of float64 rows: a with itself, b with itself, a with b."""
     bases = (x @ y.T / x.shape[1] + 1 for x, y in ((a, a), (b, b), (a, b)))

@@ -1,6 +1,7 @@
-"""Pretrained convolutional nets for notebooks 02 and 03: what they expect, and the layers that the books look at."""
+"""Pretrained convolutional nets for notebooks 02 and 03: what they expect, and the layers for style transfer."""
 
 import difflib
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -97,16 +98,13 @@ def _convolve(inputs, name: str, channels: int, for_training: bool, dtype: str):
 
 @dataclass(frozen=True)
 class Presets:
-    """Layers of one net.
+    """Layers of one net for style transfer; both are empty if the net is not offered for it.
 
     Attributes:
-        dream: weights of layers for DeepDream, by "first edition" and "second edition". For InceptionV3 they
-            are the books' own; for the others the same weights at layers about as deep.
-        style: layers whose Gram matrices are compared; empty if the net is not offered for style transfer.
-        content: the layer whose activations are compared, or "".
+        style: layers whose Gram matrices are compared.
+        content: the layer whose activations are compared.
     """
 
-    dream: dict[str, dict[str, float]]
     style: tuple[str, ...] = ()
     content: str = ""
 
@@ -115,36 +113,22 @@ class Presets:
 class _Net:
     build: Callable[..., keras.Model]
     preprocessing: Preprocessing
-    presets: Presets
+    presets: Presets = Presets()
 
 
-def _dream(first: str, second: str) -> dict[str, dict[str, float]]:
-    """Return both books' weights for DeepDream, on four layers each, the shallowest first."""
-    return {
-        "first edition": dict(zip(first.split(), (0.2, 3.0, 2.0, 1.5), strict=True)),
-        "second edition": dict(zip(second.split(), (1.0, 1.5, 2.0, 2.5), strict=True)),
-    }
-
-
-_INCEPTION_DREAM = _dream("mixed2 mixed3 mixed4 mixed5", "mixed4 mixed5 mixed6 mixed7")
-_VGG19_DREAM = _dream(
-    "block4_conv3 block4_conv4 block5_conv1 block5_conv2", "block5_conv1 block5_conv2 block5_conv3 block5_conv4"
-)
-_VGG16_DREAM = _dream(
-    "block4_conv2 block4_conv3 block5_conv1 block5_conv2", "block4_conv3 block5_conv1 block5_conv2 block5_conv3"
-)
-_EMBEDDED_DREAM = _dream(
-    "block3_conv2 block3_conv3 block4_conv1 block4_conv2", "block3_conv3 block4_conv1 block4_conv2 block4_conv3"
-)
 _STYLE = tuple(f"block{number}_conv1" for number in range(1, 6))
 _EMBEDDED_STYLE = (*_STYLE[:4], "block4_conv3")  # it has four blocks: its last convolution replaces block5_conv1
 _NETS = {
-    "inception_v3": _Net(keras.applications.InceptionV3, INCEPTION, Presets(_INCEPTION_DREAM)),
-    "vgg19": _Net(keras.applications.VGG19, VGG, Presets(_VGG19_DREAM, _STYLE, "block5_conv2")),
-    "vgg16": _Net(keras.applications.VGG16, VGG, Presets(_VGG16_DREAM, _STYLE, "block5_conv2")),
-    EMBEDDED: _Net(build_feature_net, CENTRED, Presets(_EMBEDDED_DREAM, _EMBEDDED_STYLE, "block4_conv2")),
+    "inception_v3": _Net(keras.applications.InceptionV3, INCEPTION),
+    "xception": _Net(keras.applications.Xception, INCEPTION),
+    "mobilenet": _Net(keras.applications.MobileNet, INCEPTION),
+    "resnet50": _Net(keras.applications.ResNet50, VGG),
+    "vgg19": _Net(keras.applications.VGG19, VGG, Presets(_STYLE, "block5_conv2")),
+    "vgg16": _Net(keras.applications.VGG16, VGG, Presets(_STYLE, "block5_conv2")),
+    EMBEDDED: _Net(build_feature_net, CENTRED, Presets(_EMBEDDED_STYLE, "block4_conv2")),
 }
 NAMES = tuple(_NETS)
+_NAMED = re.compile(r"block|mixed|conv_|conv\d_")  # Keras numbers all other layers anew in each kernel
 
 
 @dataclass(frozen=True)
@@ -155,7 +139,7 @@ class Backbone:
         name: one of `NAMES`; of a stand-in its own name.
         model: from (batch, height, width, 3), preprocessed, of any size that is not too small.
         preprocessing: its own pair of `preprocess` (RGB to the net's range) and `deprocess` (back).
-        presets: the layers that the notebooks use.
+        presets: the layers that style transfer compares.
         source: the line that was printed.
         is_embedded: whether it is the small net that this project trained.
     """
@@ -169,7 +153,7 @@ class Backbone:
 
     def layers(self) -> list[str]:
         """Return the names of the layers that can be asked for, the shallowest first."""
-        return [layer.name for layer in self.model.layers if layer.name.startswith(("block", "mixed"))]
+        return [layer.name for layer in self.model.layers if _NAMED.match(layer.name)]
 
     def channels(self, layer: str) -> int:
         """Return how many channels a layer has; a UserError if there is no such layer."""
@@ -215,8 +199,8 @@ def load_network(*names: str) -> Backbone:
     the official download; and, unless `NB_DATA=real`, the small net that this project trained and ships.
 
     Args:
-        names: one or more of "inception_v3", "vgg19", "vgg16" and "feature_net", the best first. The first one whose
-            weights are available is loaded. If none is, a stand-in for the best is loaded.
+        names: one or more of `NAMES`, the best first. The first one whose weights are available is loaded. If none is,
+            a stand-in for the best is loaded.
 
     Raises:
         UserError: there is no such net; its file is damaged or another net's; or `NB_DATA=real` and it is not

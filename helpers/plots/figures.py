@@ -47,6 +47,7 @@ def curves(
     title: str,
     alt: str = "",
     log: bool = False,
+    borders: Sequence[float] = (),
 ) -> PictureWithText:
     """Draw lines that differ in colour, dash and mark.
 
@@ -57,9 +58,12 @@ def curves(
         title: what the figure shows.
         alt: the same for those who cannot see it; without it, the title and the names of the lines.
         log: whether the vertical axis is logarithmic. A y that is not above 0 is then left out.
+        borders: values of x at which a thin upright line is drawn.
     """
     figure, (axis,) = _new_figure()
     _draw_lines(axis, series)
+    for border in borders:
+        axis.axvline(border, color="0.6", linewidth=1, zorder=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     if all(isinstance(x, range) for x, _ in series.values()):  # counted, such as epochs
         axis.xaxis.get_major_locator().set_params(integer=True)

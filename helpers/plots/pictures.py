@@ -30,7 +30,7 @@ class PictureWithText:
     """
 
     def __init__(self, data: bytes, alt: str, kind: str = "png") -> None:
-        """Keep a file's content (`data`), its text (`alt`), and its `kind`: "png" or "gif"."""
+        """Keep a file's content (`data`), its text (`alt`), and its `kind`: "png" or "webp"."""
         self.data, self.alt, self.kind = data, alt, kind
 
     def __repr__(self) -> str:
@@ -81,12 +81,12 @@ def picture_table(
 
 
 def animation(frames: Sequence[np.ndarray], seconds: float, alt: str, columns: int = 1) -> PictureWithText:
-    """Return an animated picture (GIF) that repeats for ever.
+    """Return an animated picture (WebP, at most 1.5 MB unless it is long) that repeats for ever.
 
     Args:
         frames: pictures `(height, width, 3)`, or sets of them `(n, height, width, 3)` that are laid in rows of
             `columns`; all of one shape; floats in [0, 1] or uint8. Small sets are shown at twice their size.
-        seconds: that each frame is shown, at least 0.02.
+        seconds: that each frame is shown.
         alt: what it shows, for those who cannot see it.
         columns: pictures in a row.
     """
@@ -96,7 +96,7 @@ def animation(frames: Sequence[np.ndarray], seconds: float, alt: str, columns: i
     ]
     floats = [images.as_floats(frame) if frame.dtype == np.uint8 else frame for frame in frames]
     floats = [images.resize(frame, factor * len(frame), factor * frame.shape[1]) for frame in floats]
-    return PictureWithText(images.animation(floats, seconds), alt, "gif")
+    return PictureWithText(images.animation(floats, seconds), alt, "webp")
 
 
 def _lines(pictures: Mapping | np.ndarray, columns: int) -> list[tuple[str, list[Image.Image], list[str]]]:
