@@ -177,8 +177,8 @@ def test_an_animation_has_every_frame_for_its_time():
 
 def test_an_animation_becomes_smaller_when_it_must():
     noise = list(np.random.default_rng(0).random((4, 60, 80, 3)))
-    sizes = [len(images.animation(noise, most_bytes=most)) for most in (1_000_000, 25_000, 0)]
-    assert sizes[0] > sizes[1] > sizes[2] and sizes[1] <= 25_000
+    sizes = [len(images.animation(noise, most_bytes=most)) for most in (1_000_000, 20_000, 0)]
+    assert sizes[0] > sizes[1] > sizes[2] and sizes[1] <= 20_000
 
 
 def test_grey_pictures_become_pngs_with_and_without_an_axis_for_the_channel():
