@@ -52,6 +52,7 @@ JOBS: dict[str, Callable[[Sizes], list[Row]]] = {
     "style-step": style.step,
     "style-optimisers": repeated(style.optimisers),
     "style-first": repeated(first_edition.painting),
+    "style-scipy": style.beside_scipy,
     "autoencoder": repeated(autoencoders.garments),
     "vae-first": repeated(autoencoders.digits),
     "vae-training": vae.training,

@@ -79,7 +79,7 @@ def painting(sizes: Sizes) -> list[Row]:
             say(f"painting of the {EDITION}: loss {goal:.5g} after {evaluations} evaluations")
 
     theirs = seconds_of(paint)
-    history = style.descend(task, task.notebook.minimise, evaluations)
+    history = style.descend(task, task.notebook.lbfgs, evaluations)
     job = f"style transfer, {EDITION}, {shape[1]}x{shape[2]}: seconds to the loss of {sizes.first_rounds} rounds"
     remark = f"a loss of {goal:.4g} after {evaluations} evaluations."
     return [style.race_row(job, theirs, history, goal, 1, f"{task.network.name}; {remark}")]

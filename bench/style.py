@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.optimize import Bounds, minimize
 
 from bench.measure import Sizes, interleaved_rates, say, seconds_of
 from bench.report import Row, rate_row
@@ -70,24 +71,21 @@ class Task:
         self.network = pretrained.load_network("vgg19", "vgg16")
         self.content = images.fit(photographs.load_picture("china").pixels, height)
         self.style = images.resize(photographs.load_picture("starry_night").pixels, *self.content.shape[:2])
-        names = ("make_objective", "measure_targets", "books", "PRESETS", "minimise", "follow_gradient")
-        self.notebook = lift(NOTEBOOK, *names)
-        presets, preprocess = self.network.presets, self.network.preprocessing.preprocess
-        features = pretrained.features(self.network, [*presets.style, presets.content])
-        layers = (presets.content, presets.style)
-        self.targets = self.notebook.measure_targets(
-            features, preprocess, layers, self.content, self.style, self.notebook.books
-        )
+        names = ("make_eye", "make_objective", "measure_targets", "book_scales", "PRESETS", "as_tensors")
+        self.notebook = lift(NOTEBOOK, *names, "lbfgs", "follow_gradient")
+        layers = [self.network.presets.content], list(self.network.presets.style)
+        see = self.notebook.make_eye(self.network, [*layers[0], *layers[1]], border="CONSTANT")  # as in the book
+        self.targets = self.notebook.measure_targets(see, self.content, self.style, *layers, self.notebook.book_scales)
         self.weights = self.notebook.PRESETS[edition]
-        self.objective = self.notebook.make_objective(features, preprocess)
+        self.objective = self.notebook.make_objective(see)
         self.recipe = recipe_objective(self.network, self.content, self.style, self.weights)
-        self.picture = tf.Variable(preprocess(self.content)[None])
+        self.picture = tf.Variable(self.network.preprocessing.preprocess(self.content)[None])
 
     def recipe_step(self) -> float:
         return float(self.recipe(self.picture)[0])
 
     def our_step(self) -> float:
-        weights = {name: tf.constant(weight, tf.float32) for name, weight in self.weights.items()}
+        weights = self.notebook.as_tensors(self.weights)
         return float(self.objective(tf.constant(self.content), self.targets, weights)[0]["total"])
 
 
@@ -123,14 +121,28 @@ def convolutions(network: pretrained.Backbone, height: int, width: int, whole: b
     return total
 
 
-def descend(task: Task, method: Callable, steps: int, *optimizer: keras.optimizers.Optimizer) -> list[dict]:
+def descend(task: Task, method: Callable, evaluations: int, *optimizer: keras.optimizers.Optimizer) -> list[dict]:
     """Return the records ("total", "seconds") of a descent by a function of the notebook; Ctrl-C ends the bench."""
-    descent = Descent(task.content, steps, report=lambda *_, **__: None)
-    with descent:
-        method(task.objective, task.targets, task.weights, task.content, steps, *optimizer, descent)
+    with Descent(task.content, evaluations, report=lambda *_, **__: None) as descent:
+        method(task.objective, task.targets, task.weights, task.content, *optimizer, descent)
     if not descent.is_complete:  # interrupted: a notebook would keep the picture and go on
         raise KeyboardInterrupt
     return descent.history
+
+
+def scipy_lbfgs(objective: Callable, targets: dict, weights: dict, start: np.ndarray, descent: Descent) -> None:
+    """Change `start` within [0, 1] by SciPy's L-BFGS-B, without its tests of convergence."""
+    tensors = {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
+
+    def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        picture = tf.constant(flat.reshape(start.shape), tf.float32)
+        losses, gradient = objective(picture, targets, tensors)
+        descent.keep(picture, losses)
+        return float(losses["total"]), gradient.numpy().ravel().astype(np.float64)
+
+    most = int(descent.evaluations)
+    options = {"maxfun": most, "maxiter": most, "maxcor": 10, "gtol": 0, "ftol": 0}
+    minimize(loss_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", bounds=Bounds(0, 1), options=options)
 
 
 def race_row(job: str, theirs: float, history: list[dict], loss: float, goal: float, remark: str) -> Row:
@@ -149,7 +161,7 @@ def optimisers(sizes: Sizes) -> list[Row]:
     by_sgd = descend(task, task.notebook.follow_gradient, sizes.style_steps, keras.optimizers.SGD(schedule))
     loss, seconds = by_sgd[-1]["total"], by_sgd[-1]["seconds"]
     say(f"SGD: {loss:.5g} after {seconds:.0f} s")
-    history = descend(task, task.notebook.minimise, sizes.race_evaluations)
+    history = descend(task, task.notebook.lbfgs, sizes.race_evaluations)
     step_seconds = statistics.median(seconds_of(task.recipe_step) for _ in range(5 * sizes.repeats))
     height, width, _ = task.content.shape
     job = f"style transfer, {height}x{width}: seconds to the loss of {sizes.style_steps} SGD steps"
@@ -159,3 +171,18 @@ def optimisers(sizes: Sizes) -> list[Row]:
         race_row(f"{job}, same targets", seconds, history, loss, 15, remark),
         race_row(f"{job}, three images a step", sizes.style_steps * step_seconds, history, loss, 40, note),
     ]
+
+
+def beside_scipy(sizes: Sizes) -> list[Row]:
+    """Return the row of seconds to the loss of SciPy's L-BFGS, by SciPy's and by the notebook's."""
+    task = Task(sizes.style_height)
+    task.our_step()  # traced before the clock runs
+    by_scipy = descend(task, scipy_lbfgs, sizes.race_evaluations)
+    ours = descend(task, task.notebook.lbfgs, sizes.race_evaluations)
+    evaluation = statistics.median(seconds_of(task.our_step) for _ in range(5 * sizes.repeats))
+    own = [history[-1]["seconds"] / len(history) - evaluation for history in (by_scipy, ours)]
+    loss, seconds = min(record["total"] for record in by_scipy), by_scipy[-1]["seconds"]
+    height, width, _ = task.content.shape
+    job = f"style transfer, {height}x{width}: seconds to the loss of {len(by_scipy)} evaluations of SciPy's L-BFGS"
+    remark = f"an evaluation with {task.network.name} takes {evaluation:.3f} s, own work {own[0]:.3f} and {own[1]:.3f}."
+    return [race_row(job, seconds, ours, loss, 1, remark)]

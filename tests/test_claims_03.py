@@ -19,11 +19,13 @@ from tools.lift import lift
 PROSE = Prose("03_neural_style_transfer")
 nb = lift(
     PROSE.path,
-    *("content_loss", "gram_matrix", "style_distance", "total_variation", "PRESETS", "relative", "books"),
-    *("measure_targets", "make_objective", "score", "minimise", "paint", "follow_gradient", "keep_colours"),
-    *("measure_mixture", "checked_weights"),
+    *("make_eye", "content_loss", "gram_matrix", "style_distance", "total_variation", "WEIGHTS", "relative_scales"),
+    *("measure_targets", "losses_of", "make_objective", "score", "as_tensors", "follow_gradient", "newton_direction"),
+    *("lbfgs", "paint", "paint_coarse_to_fine", "run_race", "keep_colours", "mix_styles"),
+    *("PRESETS", "CONTENT_LAYERS", "FIRST_OF_EACH_BLOCK", "paper_scales", "book_scales"),
 )
 random = np.random.default_rng(0)
+SILENT = {"report": lambda *_, **__: None}
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +45,49 @@ def style():
 
 @pytest.fixture(scope="module")
 def see(network):
-    """Return measure(content, style, constants) and the objective, on the small net."""
-    presets, preprocess = network.presets, network.preprocessing.preprocess
-    features = pretrained.features(network, [*presets.style, presets.content])
-    layers = (presets.content, presets.style)
-    measure = lambda content, style, constants=nb.relative: nb.measure_targets(  # noqa: E731
-        features, preprocess, layers, content, style, constants
+    """Return measure(content, style) and the objective, on the small net, and its eye."""
+    layers = [network.presets.content], list(network.presets.style)
+    see = nb.make_eye(network, [*layers[0], *layers[1]])
+    measure = lambda content, style: nb.measure_targets(see, content, style, *layers)  # noqa: E731
+    return measure, nb.make_objective(see), see
+
+
+WEIGHTS = nb.WEIGHTS
+
+
+# The eye
+
+
+@pytest.mark.parametrize("name", ["feature_net", "vgg16"])
+def test_the_eye_with_zeros_at_the_border_is_the_network(name, content):
+    network = (
+        pretrained.load_network(name)
+        if name == "feature_net"
+        else pretrained.Backbone(
+            name,
+            keras.applications.VGG16(include_top=False, weights=None),
+            pretrained.VGG,
+            pretrained._NETS[name].presets,
+            "",
+            False,
+        )
     )
-    return measure, nb.make_objective(features, preprocess), features
+    layers = list(network.presets.style)
+    seen = nb.make_eye(network, layers, border="CONSTANT")(content)
+    expected = pretrained.features(network, layers)(network.preprocessing.preprocess(content)[None])
+    assert set(seen) == set(layers)
+    for layer in layers:
+        np.testing.assert_allclose(seen[layer], expected[layer], atol=1e-4 * np.abs(expected[layer]).max())
 
 
-WEIGHTS = nb.PRESETS["this notebook"]
+def test_a_repeated_border_leaves_a_flat_picture_flat(network):
+    """With zeros the rim of a flat picture is seen in another way than its middle, with the border repeated not."""
+    layer, flat = network.presets.style[-1], np.full((48, 64, 3), 0.6, np.float32)
+    spread = {
+        border: float(np.std(nb.make_eye(network, [layer], border)(flat)[layer], axis=(1, 2)).max())
+        for border in ("SYMMETRIC", "CONSTANT")
+    }
+    assert spread["SYMMETRIC"] < 1e-4 < 1e-2 < spread["CONSTANT"]
 
 
 # The losses
@@ -96,7 +130,7 @@ def test_variation_of_one_colour_is_0_and_so_is_its_gradient():
 
 
 def test_places_do_not_matter_to_style_and_do_to_content(see, content):
-    seen = see[2](content[None])["block1_conv1"]
+    seen = see[2](content)["block1_conv1"]
     shuffled = tf.gather(seen, random.permutation(seen.shape[2]), axis=2)
     np.testing.assert_allclose(nb.gram_matrix(shuffled), nb.gram_matrix(seen), rtol=1e-3, atol=1e-3)
     assert float(nb.content_loss(shuffled, seen)) > 0.05 * float(nb.content_loss(0 * seen, seen))
@@ -106,18 +140,22 @@ def test_places_do_not_matter_to_style_and_do_to_content(see, content):
 
 
 def test_the_table_of_presets_is_what_the_code_uses():
-    rows = re.findall(r"^\| (\w+ \w+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", PROSE.text, re.M)
+    rows = re.findall(
+        r"^\| ([\w ]+?) \| `(\w+)` \| first of each block \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", PROSE.text, re.M
+    )
     superscript = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
     def number(text):
         factor, _, power = text.strip().translate(superscript).rpartition("10") if "10" in text else (text, "", "0")
         return float(factor.rstrip("·") or 1) * 10.0 ** float(power)
 
-    table = {name: [number(text) for text in cells] for name, *cells in rows if name in nb.PRESETS}
-    assert set(table) == set(nb.PRESETS)
-    for name, values in table.items():
-        preset = nb.PRESETS[name]
-        assert values == pytest.approx([preset["content"], preset["style"], preset["variation"]])
+    weights = {**nb.PRESETS, "this notebook": WEIGHTS}
+    layers = {**nb.CONTENT_LAYERS, "this notebook": "block4_conv2"}
+    assert {name for name, *_ in rows} == set(weights)
+    for name, layer, *cells in rows:
+        expected = [weights[name][loss] for loss in ("content", "style", "variation")]
+        assert [number(text) for text in cells] == pytest.approx(expected) and layers[name] == layer
+    assert all(f"`{layer}`" in PROSE.flat for layer in nb.FIRST_OF_EACH_BLOCK)
 
 
 def test_the_second_edition_is_the_first_but_for_the_variation():
@@ -130,33 +168,54 @@ def test_the_second_edition_is_the_first_but_for_the_variation():
 
 def test_relative_losses_are_1_without_any_activation(see, content, style):
     targets = see[0](content, style)
-    content_scale, style_scales, _ = targets["scales"]
-    [P] = targets["P"].values()
-    assert float(content_scale * nb.content_loss(0 * P, P)) == pytest.approx(1, rel=1e-4)
-    for layer, scale in style_scales.items():
-        A = targets["A"][layer]
-        assert float(scale * nb.style_distance(0 * A, A)) == pytest.approx(1, rel=1e-4)
+    nothing = lambda picture: {layer: 0 * seen for layer, seen in see[2](picture).items()}  # noqa: E731
+    losses = nb.losses_of(nothing, content, targets, WEIGHTS)
+    assert float(losses["content"]) == pytest.approx(1, rel=1e-4)
+    assert float(losses["style"]) == pytest.approx(1, rel=1e-4)
 
 
 @pytest.mark.parametrize("edition", ["first edition", "second edition"])
-def test_the_books_loss_is_that_of_three_images_at_once(network, see, content, style, edition):
+def test_the_books_loss_is_that_of_three_images_at_once(network, content, style, edition):
     """An independent recipe, written from the book's description: same loss, same gradient."""
-    measure, objective, _ = see
-    same_size = images.resize(style, *content.shape[:2])
-    preset, preprocess = nb.PRESETS[edition], network.preprocessing.preprocess
-    recipe, targets = recipe_objective(network, content, same_size, preset), measure(content, same_size, nb.books)
+    same_size, preset, preprocess = (
+        images.resize(style, *content.shape[:2]),
+        nb.PRESETS[edition],
+        network.preprocessing.preprocess,
+    )
+    layers = [network.presets.content], list(network.presets.style)
+    see = nb.make_eye(network, [*layers[0], *layers[1]], border="CONSTANT")
+    objective = nb.make_objective(see)
+    targets = nb.measure_targets(see, content, same_size, *layers, nb.book_scales)
+    recipe = recipe_objective(network, content, same_size, preset)
     noisy = np.clip(content + random.normal(0, 0.1, content.shape), 0, 1).astype(np.float32)
     unit = float(np.ptp(preprocess(np.array([[[0.0] * 3, [1.0] * 3]], np.float32))[..., 0]))  # of the network's range
     for picture in (
         noisy,
         np.full_like(noisy, 0.4),
     ):  # in the noisy one variation outweighs the rest, in the flat it is 0
-        losses, gradient = objective(tf.constant(picture), targets, nb.checked_weights(preset))
+        losses, gradient = objective(tf.constant(picture), targets, nb.as_tensors(preset))
         loss, slope = recipe(tf.Variable(preprocess(picture)[None]))
         assert float(losses["total"]) == pytest.approx(float(loss), rel=1e-3)
         largest = np.abs(gradient).max()
         np.testing.assert_allclose(gradient, slope[0] * unit, atol=1e-3 * largest)
     assert float(losses["variation"]) == 0 < float(losses["total"])
+
+
+def test_the_papers_constants_are_those_of_its_equation(see, content, style):
+    """½ Σ (F - P)², and the mean over layers of Σ (G - A)² / (4 N² M²), with sums over positions in G and A."""
+    same_size, eye = images.resize(style, *content.shape[:2]), see[2]
+    layers = ["block4_conv2"], ["block1_conv1", "block3_conv1"]
+    targets = nb.measure_targets(eye, content, same_size, *layers, nb.paper_scales)
+    losses = nb.losses_of(eye, 0.5 * content, targets, nb.PRESETS["paper"])
+    F, P, S = (eye(picture) for picture in (0.5 * content, content, same_size))
+    expected = 0.0
+    for layer in layers[1]:
+        rows = [np.reshape(seen[layer], (-1, seen[layer].shape[-1])).astype(float) for seen in (F, S)]
+        (M, N), grams = rows[0].shape, [one.T @ one for one in rows]
+        expected += np.sum((grams[0] - grams[1]) ** 2) / (4 * N**2 * M**2) / len(layers[1])
+    assert float(losses["style"]) == pytest.approx(expected, rel=1e-3)
+    difference = np.asarray(F["block4_conv2"] - P["block4_conv2"], float)
+    assert float(losses["content"]) == pytest.approx(0.5 * np.sum(difference**2), rel=1e-3)
 
 
 # The objective
@@ -170,7 +229,7 @@ def test_a_picture_that_is_its_own_target_has_no_loss(see, content):
 
 def test_the_gradient_agrees_with_finite_differences(see, content, style):
     measure, objective, _ = see
-    targets, weights = measure(content, style), nb.checked_weights(WEIGHTS)
+    targets, weights = measure(content, style), nb.as_tensors(WEIGHTS)
     gradient = objective(tf.constant(content), targets, weights)[1].numpy()
     way = (np.sign(gradient) * random.integers(0, 2, gradient.shape)).astype(np.float32)
     at = lambda shift: float(objective(tf.constant(content + shift * way), targets, weights)[0]["total"])  # noqa: E731
@@ -198,38 +257,117 @@ def test_a_weight_that_is_none_is_refused(see, content, style, bad):
 # The optimisers
 
 
-def test_l_bfgs_lowers_the_loss_within_the_colours_and_below_sgd_and_adam(see, content, style):
+def test_the_second_derivatives_would_fill_what_is_said():
+    height, width, numbers, gigabytes = PROSE.said(
+        r"picture of (\d+) x (\d+) pixels is ([\d,]+) numbers, and \$H\$ would fill (\d+) GB"
+    )
+    assert 3 * height * width == numbers and numbers**2 * 4 / 1e9 == pytest.approx(gigabytes, rel=0.01)
+
+
+def test_the_two_loops_give_the_inverse_of_a_bowls_second_derivatives():
+    """With a pair for each axis of a bowl H⁻¹ is exact (Nocedal and Wright, chapter 7)."""
+    axes, bends = np.linalg.qr(random.normal(size=(5, 5)))[0], np.array([1.0, 3.0, 10.0, 40.0, 100.0])
+    H = (axes * bends) @ axes.T
+    pairs = [[tf.constant(part, tf.float32) for part in (s, H @ s)] for s in axes.T]
+    pairs = [(s, y, tf.reduce_sum(s * y)) for s, y in pairs]
+    gradient = random.normal(size=5)
+    direction = nb.newton_direction(tf.constant(gradient, tf.float32), pairs)
+    np.testing.assert_allclose(direction, -np.linalg.solve(H, gradient), rtol=1e-3)
+
+
+def bowl(middle, bends):
+    """Return an objective: half of the bends times the squared distances from `middle`."""
+
+    def objective(picture, targets, weights):
+        distance = picture - middle
+        return {"total": tf.reduce_sum(bends * distance**2) / 2}, bends * distance
+
+    return objective
+
+
+def test_l_bfgs_finds_the_lowest_point_within_the_colours():
+    """Some of the bowl's values lie outside of [0, 1]; there the lowest picture has 0 or 1."""
+    middle = random.uniform(-0.5, 1.5, (6, 7, 3)).astype(np.float32)
+    bends = np.exp(random.uniform(0, 5, middle.shape)).astype(np.float32)
+    with Descent(0.5 + 0 * middle, 300, **SILENT) as descent:
+        message = nb.lbfgs(bowl(middle, bends), {}, WEIGHTS, 0.5 + 0 * middle, descent)
+    np.testing.assert_allclose(descent.picture, middle.clip(0, 1), atol=1e-3)
+    assert "slope" in message or "budget" in message
+
+
+def test_at_the_lowest_point_it_ends_with_a_message():
+    middle = np.full((4, 4, 3), 0.5, np.float32)
+    with Descent(middle, 100, **SILENT) as descent:
+        message = nb.lbfgs(bowl(middle, 1.0), {}, WEIGHTS, middle, descent)
+    assert "no step" in message and len(descent.history) < 100 and descent.is_complete
+
+
+def test_a_budget_of_evaluations_is_kept_to_the_last_one():
+    middle, bends = random.uniform(size=(6, 7, 3)).astype(np.float32), np.float32(1)
+    for most in (1, 2, 7):
+        with Descent(0 * middle, most, **SILENT) as descent:
+            assert "budget" in nb.lbfgs(bowl(middle, bends), {}, WEIGHTS, 0 * middle, descent)
+        assert len(descent.history) <= most
+
+
+def test_a_step_that_is_too_long_is_halved():
+    """The first step is 0.02 long and the lowest point only 0.005 away, so the second evaluation is higher."""
+    middle = np.full((4, 4, 3), 0.5, np.float32)
+    with Descent(middle + 0.005, 3, **SILENT) as descent:
+        nb.lbfgs(bowl(middle, 1.0), {}, WEIGHTS, middle + 0.005, descent)
+    start, whole, half = (values["total"] for values in descent.history)
+    assert half == pytest.approx(start, rel=0.01) or half < start < whole
+
+
+def test_a_direction_that_leads_up_is_given_up_for_the_slope():
+    """A loss that bends downwards gives no pair, and L-BFGS still reaches its lowest value, at the bounds."""
+    start = np.full((4, 4, 3), 0.4, np.float32)
+    with Descent(start, 60, **SILENT) as descent:
+        nb.lbfgs(bowl(np.full_like(start, 0.5), -1.0), {}, WEIGHTS, start, descent)
+    np.testing.assert_array_equal(descent.picture, 0)
+
+
+def test_all_optimisers_lower_the_loss_and_stay_within_the_colours(see, content, style):
     measure, objective, _ = see
     targets, best = measure(content, style), {}
+    before = nb.score(objective, content, targets, WEIGHTS)["total"]
     for name, optimizer in (
-        ("SGD", keras.optimizers.SGD(100.0)),
-        ("Adam", keras.optimizers.Adam(0.02)),
+        ("SGD", keras.optimizers.SGD(30.0)),
+        ("Adam", keras.optimizers.Adam(0.03)),
         ("L-BFGS", None),
     ):
-        with Descent(content, 30, name) as descent:
+        with Descent(content, 30, name, **SILENT) as descent:
             if optimizer:
-                nb.follow_gradient(objective, targets, WEIGHTS, content, 30, optimizer, descent)
+                nb.follow_gradient(objective, targets, WEIGHTS, content, optimizer, descent)
             else:
-                nb.minimise(objective, targets, WEIGHTS, content, 30, descent)
+                nb.lbfgs(objective, targets, WEIGHTS, content, descent)
         best[name] = descent.best
-    assert best["L-BFGS"] < 0.5 * nb.score(objective, content, targets, WEIGHTS)["total"]
-    assert best["L-BFGS"] < min(best["SGD"], best["Adam"])
-    assert descent.picture.min() >= 0 and descent.picture.max() <= 1 and descent.picture.dtype == np.float32
+        assert descent.picture.min() >= 0 and descent.picture.max() <= 1 and descent.picture.dtype == np.float32
+    assert all(loss < before for loss in best.values()) and best["L-BFGS"] < 0.6 * before
 
 
-def test_painting_goes_through_the_heights_and_keeps_the_contents_shape(see, content, style):
+def test_the_race_gives_each_the_same_seconds_and_start(see, content, style):
     measure, objective, _ = see
-    painted = nb.paint(objective, measure, content, style, (20, 40), WEIGHTS, 12)
-    assert painted.picture.shape == content.shape
-    assert {stage.shape[0] for stage in painted.stages.values()} == {20, 40}
-    from_black = nb.paint(objective, measure, content, style, (40,), WEIGHTS, 1, start=0 * content)
-    np.testing.assert_array_equal(from_black.stages[1], 0 * content)
+    race = nb.run_race(objective, measure(content, style), WEIGHTS, content, 30.0, 0.5)
+    assert len(race) == 3 and len({record["total"][0] for record in race.values()}) == 1
+    for record in race.values():
+        assert 0.3 < record["seconds"][-1] < 2 and len(record["total"]) > 1
+
+
+@pytest.mark.parametrize("shape", [(96, 54), (64, 64), (48, 150)], ids=["upright", "square", "wide"])
+def test_painting_goes_through_the_heights_and_keeps_the_photographs_shape(see, network, style, shape):
+    objective, eye = see[1:]
+    layers = [network.presets.content], list(network.presets.style)
+    photograph = images.resize(standins.painting("embers"), *shape)
+    painted = nb.paint_coarse_to_fine(eye, objective, photograph, style, layers, WEIGHTS, (32, 64), 4)
+    assert painted.picture.shape[:2] == (64, round(64 * shape[1] / shape[0])) and len(painted.history) == 8
+    assert {stage.shape[0] for stage in painted.stages.values()} == {32, 64} and "budget" in painted.message
 
 
 def test_too_large_a_weight_stops_with_the_last_good_picture(see, content, style, capsys):
     measure, objective, _ = see
     with Descent(content, 5) as descent:
-        nb.minimise(objective, measure(content, style), {**WEIGHTS, "style": 1e39}, content, 5, descent)
+        nb.lbfgs(objective, measure(content, style), {**WEIGHTS, "style": 1e39}, content, descent)
     assert not descent.is_complete and "finite" in capsys.readouterr().out
     np.testing.assert_array_equal(descent.picture, content)
 
@@ -246,7 +384,7 @@ def test_interrupting_keeps_the_picture_so_far(see, content, style, capsys):
 
     targets = measure(content, style)
     with Descent(content, 50) as descent:
-        nb.minimise(interrupted, targets, WEIGHTS, content, 50, descent)
+        nb.lbfgs(interrupted, targets, WEIGHTS, content, descent)
     assert "Interrupted" in capsys.readouterr().out and len(descent.history) == 5
     assert nb.score(objective, descent.picture, targets, WEIGHTS)["total"] == pytest.approx(descent.best, rel=1e-4)
     assert descent.best < descent.history[0]["total"]
@@ -264,42 +402,51 @@ def test_kept_colours_have_the_results_brightness_and_the_contents_colours(conte
     np.testing.assert_allclose(kept[..., 0] - kept[..., 2], inner[..., 0] - inner[..., 2], atol=1e-5)
 
 
-def test_a_mixture_begins_and_ends_with_its_styles(see, content, style):
+def test_a_mixture_begins_and_ends_with_its_styles_and_1_is_still_no_activation(see, content, style):
     measure = see[0]
     other = images.resize(standins.painting("mosaic"), 64, 96)
     first, second = measure(content, style), measure(content, images.fit(other, len(style)))
     for share, whole in ((0.0, first), (1.0, second)):
-        mixed = nb.measure_mixture(measure, other, share, content, style)
-        tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), mixed, whole)
-    half = nb.measure_mixture(measure, other, 0.5, content, style)
-    for layer, A in half["A"].items():
-        np.testing.assert_allclose(A, (first["A"][layer] + second["A"][layer]) / 2, rtol=1e-4)
+        mixed = nb.mix_styles(first, second, share)
+        tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), mixed, whole)
+    half = nb.mix_styles(first, second, 0.5)
+    for layer, A in half["style"].items():
+        np.testing.assert_allclose(A, (first["style"][layer] + second["style"][layer]) / 2, rtol=1e-4)
+    nothing = lambda picture: {layer: 0 * seen for layer, seen in see[2](picture).items()}  # noqa: E731
+    assert float(nb.losses_of(nothing, content, half, WEIGHTS)["style"]) == pytest.approx(1, rel=1e-4)
 
 
 # The exercises' answers
 
 
 @pytest.fixture(scope="module")
-def answers():
-    """Run the code in all folded answers and return what it defines."""
-    given = lift(PROSE.path, "tf", "np", "images")
-    names = dict(vars(given))
+def answers(see, content, style):
+    """Run the code in all folded answers below the names that the notebook gives it; return what it defines."""
+    given = {name: getattr(nb, name) for name in ("tf", "np", "measure_targets", "paint", "WEIGHTS")}
+    given |= {"see": see[2], "objective": see[1], "small_photo": content, "small_style": style}
+    names = dict(given)
     for block in PROSE.answers():
         exec(compile(block, "answer", "exec"), names)
-    return {name: value for name, value in names.items() if name not in vars(given)}
+    return {name: value for name, value in names.items() if name not in given}
 
 
 def test_every_answer_with_code_is_tested_here(answers):
-    assert set(answers) == {"channel_statistics", "masked_gram_matrix", "match_colours"}
+    functions = {name for name, value in answers.items() if callable(value)}
+    assert functions == {"adaptive_instance_normalisation", "adain_targets", "masked_gram_matrix", "match_colours"}
 
 
-def test_channel_statistics_are_means_and_deviations_in_fewer_numbers(answers):
-    activations = random.normal(size=(1, 6, 7, 512)).astype(np.float32)
-    statistics = answers["channel_statistics"](tf.constant(activations)).numpy()
+def test_adain_gives_each_channel_the_means_and_deviations_of_the_style(answers):
+    one, other = (random.normal(size, 2.0, (1, 6, 7, 512)).astype(np.float32) for size in (0.5, 3.0))
+    changed = answers["adaptive_instance_normalisation"](tf.constant(one), tf.constant(other)).numpy()
+    np.testing.assert_allclose(changed.mean((1, 2)), other.mean((1, 2)), atol=1e-3)
+    np.testing.assert_allclose(changed.std((1, 2)), other.std((1, 2)), atol=1e-3)
     few, many = PROSE.said(r"([\d,]+) numbers instead of ([\d,]+) \(a symmetric")
-    assert statistics.size == few and many == 512 * 513 / 2
-    np.testing.assert_allclose(statistics[0], activations.mean((0, 1, 2)), atol=1e-5)
-    np.testing.assert_allclose(statistics[1], activations.std((0, 1, 2)), atol=1e-4)
+    assert few == 2 * 512 and many == 512 * 513 / 2
+
+
+def test_the_picture_of_adain_is_nearer_to_its_activations_than_the_photograph(answers, see, content):
+    before, after = (nb.score(see[1], one, answers["adain"], WEIGHTS) for one in (content, answers["picture"]))
+    assert after["content"] < 0.5 * before["content"]
 
 
 def test_a_mask_of_ones_gives_the_gram_matrix_and_half_a_mask_that_of_half(answers):

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from helpers.images import tile_grid
 from helpers.plots.pictures import PictureWithText, picture
@@ -47,9 +48,9 @@ def curves(
     title: str,
     alt: str = "",
     log: bool = False,
-    borders: Sequence[float] = (),
+    marks: Mapping[str, Sequence[float]] | None = None,
 ) -> PictureWithText:
-    """Draw lines that differ in colour, dash and mark.
+    """Draw lines that differ in colour, dash and mark, with their names on the right.
 
     Args:
         series: name → (x, y), two sequences of the same length.
@@ -58,17 +59,22 @@ def curves(
         title: what the figure shows.
         alt: the same for those who cannot see it; without it, the title and the names of the lines.
         log: whether the vertical axis is logarithmic. A y that is not above 0 is then left out.
-        borders: values of x at which a thin upright line is drawn.
+        marks: name → the values of x at which something happens, drawn as dotted upright lines.
     """
     figure, (axis,) = _new_figure()
     _draw_lines(axis, series)
-    for border in borders:
-        axis.axvline(border, color="0.6", linewidth=1, zorder=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     if all(isinstance(x, range) for x, _ in series.values()):  # counted, such as epochs
         axis.xaxis.get_major_locator().set_params(integer=True)
     if log:
         axis.set_yscale("log", nonpositive="mask")  # a loss that begins at 0 has no place there
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    for name, places in (marks or {}).items():
+        for number, x in enumerate(places):
+            axis.axvline(x, color="0.4", linestyle=":", zorder=0, label="_" * bool(number) + name)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     axis.set_title(title, fontsize=11)
     return picture(figure, alt or f"{title}. Lines: {', '.join(series)}")
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from helpers.images import resize, to_uint8
-from helpers.training.progress import ProgressLine
+from helpers.training.progress import progress_bar
 
-STAGES = 24  # that are kept, about
+STAGE = 1.25  # each picture that is kept on the way has this many times the number of the one before
 
 
 class _NotFinite(Exception):
@@ -19,42 +19,55 @@ class _NotFinite(Exception):
 class Descent:
     """Keeps the best picture of an optimisation, its losses by seconds, and some pictures on the way.
 
-    Used as a context around the optimiser, which calls `keep` at each evaluation of the loss. An interrupt of the
-    kernel, or a loss that is NaN or infinite, ends the context only: a line is printed, and `picture` is the
-    best so far.
+    Used as a context around the optimiser, which calls `keep` at each evaluation of the loss, and goes on until
+    `is_over`. An interrupt of the kernel, or a loss that is NaN or infinite, ends the context only: a line is printed,
+    and `picture` is the best so far.
 
     Attributes:
         picture: float32 `(height, width, 3)`, the one with the least loss of those with the last size.
         best: its loss; infinite before the first evaluation.
         history: a record for each evaluation: `seconds`, `total` and the other losses, as numbers.
-        stages: evaluation → picture in [0, 1], rounded to 256 values; about two dozen from first to last.
-        is_complete: False if it ended early.
-        message: why the optimiser stopped, in its own words; the loop around it sets it.
+        stages: evaluation → picture in [0, 1], rounded to 256 values; many of the first ones, fewer later.
+        is_complete: False if it was interrupted, or ended by a loss that is no number.
+        message: why the optimiser stopped, in its own words; the code around it sets it.
     """
 
     def __init__(
         self,
         start: np.ndarray,
-        evaluations: int,
+        evaluations: float = math.inf,
         name: str = "painting",
         report: Callable[..., None] | None = None,
+        seconds: float = math.inf,
+        every: int = 0,
     ) -> None:
-        """Prepare to follow about `evaluations` evaluations that begin at `start` `(height, width, 3)`.
+        """Prepare to follow an optimisation that begins at `start` `(height, width, 3)`.
 
         Args:
             start: the picture that is kept if no better one follows.
-            evaluations: their expected number, for the progress line.
-            name: its name in the progress line.
-            report: called as `report(text, fraction, picture=)` instead of showing a progress line.
+            evaluations: the most evaluations of the loss.
+            name: its name in the progress bar.
+            report: called as `report(text, fraction, picture=)` instead of showing a progress bar.
+            seconds: the most seconds, from the beginning of the context; one of both budgets has to be finite.
+            every: evaluations from one kept picture to the next; 0 for many of the first ones and fewer later.
         """
         self.picture, self.best = np.asarray(start, np.float32), math.inf
-        self.evaluations, self.name = evaluations, name
+        self.evaluations, self.seconds, self.name = evaluations, seconds, name
         self.history: list[dict[str, float]] = []
         self.stages: dict[int, np.ndarray] = {}
         self.is_complete, self.message = True, "interrupted"
-        self._every = max(1, evaluations // STAGES)
-        self._line = None if report else ProgressLine(evaluations, "evaluation", note=name)
-        self._report = report or self._show
+        self._allowed, self._every, self._next_stage = evaluations, every, 1.0
+        self._bar = None if report else progress_bar(name)
+        self._report = report or self._bar
+
+    @property
+    def is_over(self) -> bool:
+        """Whether one of the budgets is used up."""
+        return len(self.history) >= self._allowed or self._elapsed() >= self.seconds
+
+    def allow(self, evaluations: float) -> None:
+        """End after so many more evaluations, for the next part of an optimisation in several parts."""
+        self._allowed = len(self.history) + evaluations
 
     def __enter__(self) -> "Descent":
         self._started = time.perf_counter()
@@ -66,20 +79,21 @@ class Descent:
         picture = np.array(picture, np.float32)
         if not all(map(math.isfinite, values.values())) or not np.isfinite(picture).all():
             raise _NotFinite
-        self.history.append({"seconds": time.perf_counter() - self._started, **values})
+        self.history.append({"seconds": self._elapsed(), **values})
         if values["total"] < self.best or picture.shape != self.picture.shape:
             self.picture, self.best = picture, values["total"]
-        if (len(self.history) - 1) % self._every == 0:
+        if len(self.history) >= self._next_stage:
             self._keep_stage(picture)
-        fraction = min(1.0, len(self.history) / self.evaluations)
-        self._report(f"{self.name}: loss {values['total']:.4g}", fraction, picture=picture)
+            self._next_stage = len(self.history) + self._every if self._every else STAGE * len(self.history)
+        fraction = max(len(self.history) / self.evaluations, self._elapsed() / self.seconds)
+        self._report(f"loss {values['total']:.4g}", min(1.0, fraction), picture=picture)
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> bool:
         if self.history:
             self._keep_stage(self.picture)
-            if self._line:
-                self._line.note = f"{self.name}: loss {self.history[0]['total']:.4g} → {self.best:.4g}"
-                self._line.show()
+            if self._bar:
+                outcome = f"{len(self.history)} evaluations, loss {self.history[0]['total']:.4g} → {self.best:.4g}"
+                self._bar(outcome, 1.0)
         if isinstance(error, KeyboardInterrupt):
             reason = "Interrupted."
         elif isinstance(error, _NotFinite):
@@ -101,9 +115,8 @@ class Descent:
         facts = {"picture": self.picture, "message": np.array(self.message), "is_complete": np.array(self.is_complete)}
         return {**facts, **losses, "stages": np.array(stages), "stage_numbers": np.array(list(self.stages))}
 
-    def _show(self, text: str, fraction: float, picture: np.ndarray) -> None:
-        self._line.note = text
-        self._line.step()
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._started
 
     def _keep_stage(self, picture: np.ndarray) -> None:
         self.stages[len(self.history)] = to_uint8(picture) / np.float32(255)
