@@ -77,6 +77,20 @@ def test_the_official_file_serves_too_also_from_keras_own_cache(tmp_path, place)
     np.testing.assert_equal(load_network("vgg16").model.get_weights(), model.get_weights())
 
 
+def test_random_weights_in_vgg19s_official_layout_load_and_vgg16s_are_refused(own_folder):
+    path = own_folder / "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    vgg19, vgg16 = (
+        build(include_top=False, weights=None) for build in (keras.applications.VGG19, keras.applications.VGG16)
+    )
+    for model in (vgg19, vgg16):
+        with h5py.File(path, "w") as file:
+            legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        if model is vgg19:
+            np.testing.assert_equal(load_network("vgg19", "vgg16").model.get_weights(), vgg19.get_weights())
+    with pytest.raises(UserError, match=f"{path} cannot be read"):
+        load_network("vgg19")
+
+
 def test_without_a_file_the_embedded_net_stands_in_and_says_so(capsys):
     backbone = load_network("vgg16")
     assert backbone.is_embedded and backbone.name == "feature_net" and backbone.preprocessing is pretrained.CENTRED

@@ -202,20 +202,21 @@ def test_the_books_loss_is_that_of_three_images_at_once(network, content, style,
 
 
 def test_the_papers_constants_are_those_of_its_equation(see, content, style):
-    """½ Σ (F - P)², and the mean over layers of Σ (G - A)² / (4 N² M²), with sums over positions in G and A."""
+    """½ Σ (F - P)², and the mean over layers of Σ (G - A)² / (4 N² M²); activations have mean 1."""
     same_size, eye = images.resize(style, *content.shape[:2]), see[2]
     layers = ["block4_conv2"], ["block1_conv1", "block3_conv1"]
     targets = nb.measure_targets(eye, content, same_size, *layers, nb.paper_scales)
     losses = nb.losses_of(eye, 0.5 * content, targets, nb.PRESETS["paper"])
     F, P, S = (eye(picture) for picture in (0.5 * content, content, same_size))
+    means = {layer: float(tf.reduce_mean(P[layer])) for layer in [*layers[0], *layers[1]]}
+    F, P, S = ({layer: np.asarray(seen[layer], float) / mean for layer, mean in means.items()} for seen in (F, P, S))
     expected = 0.0
     for layer in layers[1]:
-        rows = [np.reshape(seen[layer], (-1, seen[layer].shape[-1])).astype(float) for seen in (F, S)]
+        rows = [seen[layer].reshape(-1, seen[layer].shape[-1]) for seen in (F, S)]
         (M, N), grams = rows[0].shape, [one.T @ one for one in rows]
         expected += np.sum((grams[0] - grams[1]) ** 2) / (4 * N**2 * M**2) / len(layers[1])
     assert float(losses["style"]) == pytest.approx(expected, rel=1e-3)
-    difference = np.asarray(F["block4_conv2"] - P["block4_conv2"], float)
-    assert float(losses["content"]) == pytest.approx(0.5 * np.sum(difference**2), rel=1e-3)
+    assert float(losses["content"]) == pytest.approx(np.sum((F["block4_conv2"] - P["block4_conv2"]) ** 2) / 2, rel=1e-3)
 
 
 # The objective
@@ -291,7 +292,7 @@ def test_l_bfgs_finds_the_lowest_point_within_the_colours():
     bends = np.exp(random.uniform(0, 5, middle.shape)).astype(np.float32)
     with Descent(0.5 + 0 * middle, 300, **SILENT) as descent:
         message = nb.lbfgs(bowl(middle, bends), {}, WEIGHTS, 0.5 + 0 * middle, descent)
-    np.testing.assert_allclose(descent.picture, middle.clip(0, 1), atol=1e-3)
+    np.testing.assert_allclose(descent.picture, middle.clip(0, 1), atol=0.02)  # the loss has 24 bits
     assert "slope" in message or "budget" in message
 
 
@@ -311,12 +312,12 @@ def test_a_budget_of_evaluations_is_kept_to_the_last_one():
 
 
 def test_a_step_that_is_too_long_is_halved():
-    """The first step is 0.02 long and the lowest point only 0.005 away, so the second evaluation is higher."""
+    """The first step is 0.02 long and the lowest point only 0.007 away, so the second evaluation is higher."""
     middle = np.full((4, 4, 3), 0.5, np.float32)
-    with Descent(middle + 0.005, 3, **SILENT) as descent:
-        nb.lbfgs(bowl(middle, 1.0), {}, WEIGHTS, middle + 0.005, descent)
+    with Descent(middle + 0.007, 3, **SILENT) as descent:
+        nb.lbfgs(bowl(middle, 1.0), {}, WEIGHTS, middle + 0.007, descent)
     start, whole, half = (values["total"] for values in descent.history)
-    assert half == pytest.approx(start, rel=0.01) or half < start < whole
+    assert half < start < whole
 
 
 def test_a_direction_that_leads_up_is_given_up_for_the_slope():

@@ -1,5 +1,8 @@
 """A descent keeps the best picture and its record, and says why it ended early."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -68,7 +71,34 @@ def test_stages_reach_from_the_first_to_the_last_and_are_few():
     assert list(descent.stages)[0] == 1 and list(descent.stages)[-1] == 100 and len(descent.stages) <= 26
 
 
-def test_a_report_takes_the_place_of_the_line(capsys):
+def test_it_is_over_when_the_evaluations_are_used_up_and_more_can_be_allowed():
+    with Descent(START, 3) as descent:
+        seen = []
+        for _ in range(3):
+            seen.append(descent.is_over)
+            descent.keep(START, {"total": 0.3})
+        assert seen == [False] * 3 and descent.is_over
+        descent.allow(1)
+        assert not descent.is_over
+        descent.keep(START, {"total": 0.3})
+        assert descent.is_over
+
+
+def test_it_is_over_when_the_seconds_are_used_up(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("helpers.training.descent.time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    fractions = []
+    with Descent(START, seconds=6, report=lambda text, fraction, picture: fractions.append(fraction)) as descent:
+        while not descent.is_over:
+            descent.keep(START, {"total": 0.3})
+    assert 2 <= len(descent.history) <= 4 and fractions == sorted(fractions) and fractions[-1] <= 1
+
+
+def test_stages_at_equal_distances_can_be_asked_for():
+    assert list(run(list(np.linspace(1, 0.1, 40)), every=10).stages) == [1, 11, 21, 31, 40]
+
+
+def test_a_report_takes_the_place_of_the_bar(capsys):
     reports = []
     run([0.4, 0.2], report=lambda text, fraction, picture: reports.append((text, fraction, picture.shape)))
     assert [fraction for _, fraction, _ in reports] == [0.5, 1.0] and reports[0][2] == START.shape

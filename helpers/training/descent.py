@@ -57,6 +57,7 @@ class Descent:
         self.stages: dict[int, np.ndarray] = {}
         self.is_complete, self.message = True, "interrupted"
         self._allowed, self._every, self._next_stage = evaluations, every, 1.0
+        self._started = time.perf_counter()  # anew when the context begins
         self._bar = None if report else progress_bar(name)
         self._report = report or self._bar
 
