@@ -22,6 +22,7 @@ nb = lift(
     *("make_eye", "content_loss", "gram_matrix", "style_distance", "total_variation", "WEIGHTS", "relative_scales"),
     *("measure_targets", "losses_of", "make_objective", "score", "as_tensors", "follow_gradient", "newton_direction"),
     *("lbfgs", "paint", "paint_coarse_to_fine", "run_race", "keep_colours", "mix_styles"),
+    *("paint_first_edition", "paint_second_edition", "paint_paper"),
     *("PRESETS", "CONTENT_LAYERS", "FIRST_OF_EACH_BLOCK", "paper_scales", "book_scales"),
 )
 random = np.random.default_rng(0)
@@ -58,20 +59,16 @@ WEIGHTS = nb.WEIGHTS
 # The eye
 
 
-@pytest.mark.parametrize("name", ["feature_net", "vgg16"])
-def test_the_eye_with_zeros_at_the_border_is_the_network(name, content):
-    network = (
-        pretrained.load_network(name)
-        if name == "feature_net"
-        else pretrained.Backbone(
-            name,
-            keras.applications.VGG16(include_top=False, weights=None),
-            pretrained.VGG,
-            pretrained._NETS[name].presets,
-            "",
-            False,
-        )
-    )
+@pytest.fixture(scope="module")
+def random_vgg16():
+    """Return VGG16 with random weights."""
+    model, presets = keras.applications.VGG16(include_top=False, weights=None), pretrained._NETS["vgg16"].presets
+    return pretrained.Backbone("vgg16", model, pretrained.VGG, presets, "", False)
+
+
+@pytest.mark.parametrize("name", ["network", "random_vgg16"])
+def test_the_eye_with_zeros_at_the_border_is_the_network(name, request, content):
+    network = request.getfixturevalue(name)
     layers = list(network.presets.style)
     seen = nb.make_eye(network, layers, border="CONSTANT")(content)
     expected = pretrained.features(network, layers)(network.preprocessing.preprocess(content)[None])
@@ -217,6 +214,17 @@ def test_the_papers_constants_are_those_of_its_equation(see, content, style):
         expected += np.sum((grams[0] - grams[1]) ** 2) / (4 * N**2 * M**2) / len(layers[1])
     assert float(losses["style"]) == pytest.approx(expected, rel=1e-3)
     assert float(losses["content"]) == pytest.approx(np.sum((F["block4_conv2"] - P["block4_conv2"]) ** 2) / 2, rel=1e-3)
+
+
+def test_the_recipes_keep_to_their_budgets(random_vgg16, content, style):
+    for paint, budget, most in (
+        (nb.paint_first_edition, 2, 40),
+        (nb.paint_second_edition, 3, 3),
+        (nb.paint_paper, 5, 5),
+    ):
+        record = paint(random_vgg16, content, style, budget)
+        assert 1 < len(record["total"]) <= most
+        assert record["picture"].shape == content.shape and record["is_complete"]
 
 
 # The objective
