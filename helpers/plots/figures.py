@@ -18,7 +18,13 @@ from helpers.plots.pictures import PictureWithText, picture
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*"
 DASHES = ("-", "--", "-.", ":")
-LEVEL_DASHES = ((0, (1, 1)), (0, (6, 2)), (0, (1, 4)), (0, (5, 1, 1, 1)), (0, (8, 3, 1, 3)))  # of level lines
+LEVEL_DASHES = (
+    (0, (1, 1)),
+    (0, (6, 2)),
+    (0, (1, 4)),
+    (0, (5, 1, 1, 1)),
+    (0, (8, 3, 1, 3)),
+)  # of level and upright lines
 # Ten classes: three colours are used twice, with two marks.
 CLASS_COLOURS = (*COLOURS, "#999999", "#0072B2", "#D55E00")
 CLASS_MARKS = ("o", "o", "o", "o", "o", "o", "o", "o", "^", "^")
@@ -59,7 +65,7 @@ def curves(
         title: what the figure shows.
         alt: the same for those who cannot see it; without it, the title and the names of the lines.
         log: whether the vertical axis is logarithmic. A y that is not above 0 is then left out.
-        marks: name → the values of x at which something happens, drawn as dotted upright lines.
+        marks: name → the values of x at which something happens, drawn as upright lines.
     """
     figure, (axis,) = _new_figure()
     _draw_lines(axis, series)
@@ -71,9 +77,9 @@ def curves(
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
-    for name, places in (marks or {}).items():
+    for (name, places), dashes in zip((marks or {}).items(), LEVEL_DASHES, strict=False):
         for number, x in enumerate(places):
-            axis.axvline(x, color="0.4", linestyle=":", zorder=0, label="_" * bool(number) + name)
+            axis.axvline(x, color="0.4", linestyle=dashes, zorder=0, label="_" * bool(number) + name)
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     axis.set_title(title, fontsize=11)
     return picture(figure, alt or f"{title}. Lines: {', '.join(series)}")
