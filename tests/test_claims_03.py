@@ -21,7 +21,7 @@ nb = lift(
     PROSE.path,
     *("make_eye", "content_loss", "gram_matrix", "style_distance", "total_variation", "WEIGHTS", "relative_scales"),
     *("measure_targets", "losses_of", "make_objective", "score", "as_tensors", "follow_gradient", "newton_direction"),
-    *("lbfgs", "paint", "paint_coarse_to_fine", "run_race", "keep_colours", "mix_styles"),
+    *("lbfgs", "usable", "paint", "paint_coarse_to_fine", "run_race", "keep_colours", "mix_styles"),
     *("paint_first_edition", "paint_second_edition", "paint_paper"),
     *("PRESETS", "CONTENT_LAYERS", "FIRST_OF_EACH_BLOCK", "paper_scales", "book_scales"),
 )
@@ -336,6 +336,24 @@ def test_a_direction_that_leads_up_is_given_up_for_the_slope():
     np.testing.assert_array_equal(descent.picture, 0)
 
 
+def test_l_bfgs_is_the_same_whatever_the_unit_of_the_loss_is():
+    """The paper's losses are below 1, the first edition's begin near 10⁹."""
+    middle, bends = random.uniform(size=(6, 7, 3)).astype(np.float32), np.exp(random.uniform(0, 4, (6, 7, 3)))
+    left = []
+    for unit in (1e-6, 1.0, 1e8):
+        with Descent(0 * middle, 40, **SILENT) as descent:
+            nb.lbfgs(bowl(middle, (unit * bends).astype(np.float32)), {}, WEIGHTS, 0 * middle, descent)
+        left.append(descent.best / descent.history[0]["total"])
+    assert max(left) < 1e-4
+
+
+def test_a_pair_is_used_without_the_values_that_would_leave_and_only_if_it_bends_upwards():
+    s, y = tf.constant([1.0, 2.0, 3.0]), tf.constant([4.0, 5.0, -6.0])
+    [(step, change, product)] = nb.usable([(s, y), (s, -y)], tf.constant([False, False, True]))
+    np.testing.assert_array_equal((step, change), [[1, 2, 0], [4, 5, 0]])
+    assert product == 14
+
+
 def test_all_optimisers_lower_the_loss_and_stay_within_the_colours(see, content, style):
     measure, objective, _ = see
     targets, best = measure(content, style), {}
@@ -357,7 +375,8 @@ def test_all_optimisers_lower_the_loss_and_stay_within_the_colours(see, content,
 
 def test_the_race_gives_each_the_same_seconds_and_start(see, content, style):
     measure, objective, _ = see
-    race = nb.run_race(objective, measure(content, style), WEIGHTS, content, 30.0, 0.5)
+    rivals = {"Adam": keras.optimizers.Adam(0.02), "SGD": keras.optimizers.SGD(30.0)}
+    race = nb.run_race(objective, measure(content, style), WEIGHTS, content, rivals, 0.5)
     assert len(race) == 3 and len({record["total"][0] for record in race.values()}) == 1
     for record in race.values():
         assert 0.3 < record["seconds"][-1] < 2 and len(record["total"]) > 1
