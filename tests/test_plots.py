@@ -125,7 +125,7 @@ def pixels_of(shown):
     return np.asarray(Image.open(io.BytesIO(shown.data)).convert("RGB")) / 255
 
 
-@pytest.mark.parametrize(("side", "shown"), [(8, 96), (28, 112), (32, 96), (64, 128), (65, 65)])
+@pytest.mark.parametrize(("side", "shown"), [(8, 96), (28, 112), (32, 96), (64, 128), (65, 130), (96, 96)])
 def test_small_pictures_are_enlarged_by_a_whole_factor(side, shown):
     found = pixels_of(plots.picture_table({"": np.zeros((5, side, side, 1))}, "t"))
     rows = (found[:, :, 0] == 0).sum(axis=1)

@@ -231,20 +231,19 @@ def share_by_size(change: np.ndarray, halvings: int = 5) -> np.ndarray:
 
 
 def side_of_share(strength: np.ndarray, share: float = 0.9) -> int:
-    """Return the side of the smallest square around the middle of a map that holds a share of its sum.
+    """Return the side of the smallest square, wherever it lies in a map, that holds a share of its sum.
 
     Args:
-        strength: `(height, width)` numbers, none negative. The middle is where half of the sum is above, and half of it
-            on the left. A square that reaches beyond the map is counted with its whole side.
+        strength: `(height, width)` numbers, none negative. A square that is higher or wider than the map is cut there.
         share: in (0, 1].
     """
-    total = strength.sum()
-    row, column = (int(np.argmax(np.cumsum(strength.sum(axis=axis)) >= total / 2)) for axis in (1, 0))
-    for reach in range(max(strength.shape)):
-        square = strength[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
-        if square.sum() >= share * total * (1 - 1e-6):
+    sums = np.pad(np.cumsum(np.cumsum(strength, axis=0, dtype=np.float64), axis=1), ((1, 0), (1, 0)))
+    for side in range(1, max(strength.shape) + 1):
+        rows, columns = min(side, strength.shape[0]), min(side, strength.shape[1])
+        held = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+        if held.max() >= share * sums[-1, -1] * (1 - 1e-6):
             break
-    return 2 * reach + 1
+    return side
 
 
 def _kernels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from helpers import images
 
-SMALL = 64  # pixels; a picture up to this side is enlarged, to at least SHOWN
-SHOWN = 96  # pixels in a row of more than 4 pictures; in a shorter row twice as many
-WIDEST = 1_200  # pixels; larger pictures are shrunk until their row has this width
+SHOWN = 96  # pixels, the least for the longer side in a row of more than 4 pictures; in a shorter row twice as many
+SMALL = 64  # pixels; pictures with a longer side are shrunk until their row is no wider than
+WIDEST = 1_200  # pixels
 GAP = 6  # pixels
 LINE = 19  # pixels from one line of text to the next
 NAME_WIDTH = 220  # pixels, at most, for the names on the left
@@ -58,8 +58,8 @@ def picture_table(
 ) -> PictureWithText:
     """Return rows of pictures on one sheet, under a title.
 
-    Pictures whose sides are 64 pixels or fewer are enlarged by a whole factor, smoothly (Lanczos), to at least 96
-    pixels, or 192 where a row has no more than 4. Larger ones are shrunk where a row would be wider than 1,200 pixels.
+    Small pictures are enlarged by a whole factor, smoothly (Lanczos), so that their longer side has at least 96 pixels,
+    or 192 where a row has no more than 4. Those of more than 64 pixels are shrunk where a row would be wider than 1,200.
 
     Args:
         pictures: one of three. Name → `(n, height, width, channels)`: a row each, its name on the left. Name →
@@ -113,9 +113,8 @@ def _lines(pictures: Mapping | np.ndarray, columns: int) -> list[tuple[str, list
 def _enlarged(row: Sequence[np.ndarray], columns: int = 0) -> list[Image.Image]:
     """Return pictures at one height: a multiple of their own, or one at which `columns` of them fit into a row."""
     height, side = max(len(pixels) for pixels in row), max(max(pixels.shape[:2]) for pixels in row)
-    if side <= SMALL:
-        height *= -(-(SHOWN if max(columns, len(row)) > 4 else 2 * SHOWN) // side)
-    else:
+    height *= -(-(SHOWN if max(columns, len(row)) > 4 else 2 * SHOWN) // side)
+    if side > SMALL:
         aspects = [pixels.shape[1] / len(pixels) for pixels in row]
         height = min(height, int(WIDEST / np.mean(aspects) / max(columns, len(row))))
     enlarged = []
