@@ -59,7 +59,7 @@ def picture_table(
     """Return rows of pictures on one sheet, under a title.
 
     Small pictures are enlarged by a whole factor, smoothly (Lanczos), so that their longer side has at least 96 pixels,
-    or 192 where a row has no more than 4. Those of more than 64 pixels are shrunk where a row would be wider than 1,200.
+    or 192 where a row has no more than 4. Those above 64 are shrunk where a row would be wider than 1,200.
 
     Args:
         pictures: one of three. Name → `(n, height, width, channels)`: a row each, its name on the left. Name →
