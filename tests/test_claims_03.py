@@ -349,7 +349,7 @@ def test_l_bfgs_is_the_same_whatever_the_unit_of_the_loss_is():
 
 def test_a_pair_is_used_without_the_values_that_would_leave_and_only_if_it_bends_upwards():
     s, y = tf.constant([1.0, 2.0, 3.0]), tf.constant([4.0, 5.0, -6.0])
-    [(step, change, product)] = nb.usable([(s, y), (s, -y)], tf.constant([False, False, True]))
+    [(step, change, product)] = nb.usable([(s, y), (s, -y)], tf.constant([1.0, 1.0, 0.0]))
     np.testing.assert_array_equal((step, change), [[1, 2, 0], [4, 5, 0]])
     assert product == 14
 
