@@ -91,6 +91,15 @@ def test_random_weights_in_vgg19s_official_layout_load_and_vgg16s_are_refused(ow
         load_network("vgg19")
 
 
+@pytest.mark.parametrize("name", ["xception", "resnet50", "mobilenet"])
+def test_the_other_networks_of_notebook_02_load_from_a_file_too(own_folder, name):
+    built = pretrained._NETS[name].build(include_top=False, weights=None)
+    built.save_weights(own_folder / f"{name}_notop.weights.h5")
+    loaded = load_network(name)
+    assert loaded.name == name and not loaded.is_embedded
+    np.testing.assert_equal(loaded.model.get_weights(), built.get_weights())
+
+
 def test_without_a_file_the_embedded_net_stands_in_and_says_so(capsys):
     backbone = load_network("vgg16")
     assert backbone.is_embedded and backbone.name == "feature_net" and backbone.preprocessing is pretrained.CENTRED

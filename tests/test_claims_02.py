@@ -22,9 +22,9 @@ from tools.lift import lift
 
 PROSE = Prose("02_deep_dream")
 NAMES = (
-    *("LAYERS", "layer_weights", "inner", "weighted_squares", "along_vectors", "loudest_match", "features_of"),
+    *("LAYERS", "layer_weights", "inner", "weighted_squares", "along_vectors", "loudest_match", "activations_of"),
     *("compile_gradient", "mean_absolute", "unit_length", "smoothed", "climb", "octave_sizes", "lost_detail", "dream"),
-    *("dream_and_curve", "dream_to_the_rim", "field_of_view", "spans", "in_tiles", "journey"),
+    *("dream_and_curve", "dream_with_margin", "field_of_view", "spans", "in_tiles", "journey"),
 )
 nb = lift(PROSE.path, *NAMES)
 LAYER = "block2_conv1"
@@ -129,7 +129,7 @@ def test_a_direction_and_a_target_by_hand():
 @pytest.mark.parametrize("kind", ["match", "direction", "channel"])
 def test_other_objectives_rise_too(backbone, picture, kind):
     channels, values = backbone.channels(LAYER), []
-    target = nb.features_of(backbone, LAYER, photographs.load_picture("flower", 110).pixels)
+    target = nb.activations_of(backbone, LAYER, photographs.load_picture("flower", 110).pixels)
     objective, shape, weight = {
         "match": (nb.loudest_match, (None, channels), target),
         "direction": (nb.along_vectors, (channels,), target.mean(axis=0)),
@@ -266,9 +266,9 @@ def test_a_picture_that_is_too_small_for_any_octave_is_refused():
 
 
 @pytest.mark.parametrize("shape", [(160, 90), (120, 120), (90, 240)], ids=["upright", "square", "wide"])
-def test_pictures_of_any_shape_dream_to_the_rim(gradient, picture, shape):
+def test_pictures_of_any_shape_dream_with_margin(gradient, picture, shape):
     own = images.resize(picture, *shape)
-    made = nb.dream_to_the_rim(gradient, own, ALONE, steps=2, normalise=nb.smoothed, roll=32)
+    made = nb.dream_with_margin(gradient, own, ALONE, steps=2, normalise=nb.smoothed, roll=32)
     assert made.shape == own.shape
     change = np.abs(made - own).mean(axis=-1)
     rim = np.concatenate([change[:3].ravel(), change[-3:].ravel(), change[:, :3].ravel(), change[:, -3:].ravel()])
@@ -383,7 +383,7 @@ def test_a_maximum_ends_the_climb_in_each_octave(gradient):
 
 
 def test_the_journey_moves_in_and_can_be_shown(gradient, picture):
-    journey = nb.journey(gradient, picture, ALONE, 3, steps=1)
+    journey = nb.journey(gradient, picture, ALONE, 3)
     assert len(journey) == 3 and all(frame.shape == picture.shape for frame in journey)
     assert Image.open(io.BytesIO(images.animation(journey, 0.1))).n_frames == 3
 
@@ -428,7 +428,7 @@ def test_another_network_dreams(answers, picture):
 
 def test_the_loudest_channel_is_turned_down(answers, backbone, picture):
     loudest = answers["loudest_channel"](backbone, LAYER, picture)
-    means = nb.features_of(backbone, LAYER, picture).mean(axis=0)
+    means = nb.activations_of(backbone, LAYER, picture).mean(axis=0)
     assert means[loudest] == means.max()
     weights = answers["without_its_loudest"](backbone, LAYER, picture, 2.0)
     gradient = nb.compile_gradient(backbone, [LAYER], nb.along_vectors, (len(means),))

@@ -320,10 +320,10 @@ def test_a_budget_of_evaluations_is_kept_to_the_last_one():
 
 
 def test_a_step_that_is_too_long_is_halved():
-    """The first step is 0.02 long and the lowest point only 0.007 away, so the second evaluation is higher."""
+    """The first step is 0.005 long and the lowest point only 0.0018 away, so the second evaluation is higher."""
     middle = np.full((4, 4, 3), 0.5, np.float32)
-    with Descent(middle + 0.007, 3, **SILENT) as descent:
-        nb.lbfgs(bowl(middle, 1.0), {}, WEIGHTS, middle + 0.007, descent)
+    with Descent(middle + 0.0018, 3, **SILENT) as descent:
+        nb.lbfgs(bowl(middle, 1.0), {}, WEIGHTS, middle + 0.0018, descent)
     start, whole, half = (values["total"] for values in descent.history)
     assert half < start < whole
 

@@ -94,7 +94,7 @@ class Descent:
             self._keep_stage(self.picture)
             if self._bar:
                 outcome = f"{len(self.history)} evaluations, loss {self.history[0]['total']:.4g} → {self.best:.4g}"
-                self._bar(outcome, 1.0)
+                self._bar(outcome if self.is_over else f"{outcome}; {self.message}", 1.0)
         if isinstance(error, KeyboardInterrupt):
             reason = "Interrupted."
         elif isinstance(error, _NotFinite):
