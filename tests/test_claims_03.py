@@ -331,7 +331,7 @@ def test_a_step_that_is_too_long_is_halved():
 def test_a_direction_that_leads_up_is_given_up_for_the_slope():
     """A loss that bends downwards gives no pair, and L-BFGS still reaches its lowest value, at the bounds."""
     start = np.full((4, 4, 3), 0.4, np.float32)
-    with Descent(start, 60, **SILENT) as descent:
+    with Descent(start, 100, **SILENT) as descent:
         nb.lbfgs(bowl(np.full_like(start, 0.5), -1.0), {}, WEIGHTS, start, descent)
     np.testing.assert_array_equal(descent.picture, 0)
 
