@@ -37,8 +37,8 @@ DRIVE = Path("/content/drive")  # where Colab mounts Google Drive
 # Minutes of a notebook on real data and 2 CPU cores, as measured: (smoke, quick, full). 01 in full: both trainings.
 CPU_MINUTES = {
     "01_text_generation": (0.9, 2.1, 88),
-    "02_deep_dream": (0.5, 2.1, 8),
-    "03_neural_style_transfer": (0.6, 4.1, 66),  # in full: with SciPy's tests of convergence still on
+    "02_deep_dream": (0.5, 2.4, 8),
+    "03_neural_style_transfer": (0.6, 2.4, 66),
     "04_variational_autoencoder": (1.7, 3.5, 100),
     "05_dcgan": (1.2, 4.1, 53),
 }
@@ -49,7 +49,7 @@ PATIENCE = 10  # minutes that "auto" may choose
 MEMORY = {
     "01_text_generation": 1.8,
     "02_deep_dream": 1.7,
-    "03_neural_style_transfer": 1.3,
+    "03_neural_style_transfer": 1.2,
     "04_variational_autoencoder": 3.1,
     "05_dcgan": 2.1,
 }
