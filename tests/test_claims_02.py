@@ -261,7 +261,7 @@ def test_an_octave_that_is_too_small_is_left_out(shape, count):
 
 
 def test_a_picture_that_is_too_small_for_any_octave_is_refused():
-    with pytest.raises(UserError, match="larger picture"):
+    with pytest.raises(UserError, match="no side may be below 75"):
         nb.octave_sizes((70, 150, 3), 3, 1.4)
 
 
@@ -380,6 +380,13 @@ def test_a_maximum_ends_the_climb_in_each_octave(gradient):
 
 
 # The rest
+
+
+def test_a_weight_of_another_shape_is_refused(backbone, picture):
+    vectors = nb.compile_gradient(backbone, [LAYER, "block1_conv2"], nb.along_vectors, shape=(None,))
+    for weight in (1.0, np.ones((2, 3))):
+        with pytest.raises(UserError, match=f"the weight of {LAYER} has the shape"):
+            vectors(picture, {LAYER: weight})
 
 
 def test_the_journey_moves_in_and_can_be_shown(gradient, picture):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import images
+from helpers.session import UserError
 from helpers.training.descent import Descent
 
 START = np.full((8, 10, 3), 0.5, np.float32)
@@ -123,6 +124,16 @@ def test_a_record_has_all_of_it_as_arrays_and_stages_of_one_size():
     assert record["stages"].shape == (2, 16, 20, 3) and record["stage_numbers"].tolist() == [1, 2]
     assert record["stages"][1].max() == 51 and not record["is_complete"] and len(record["seconds"]) == 2
     np.testing.assert_array_equal(record["picture"], descent.picture)
+
+
+def test_without_an_evaluation_there_is_no_record_and_an_empty_budget_is_refused():
+    with Descent(START, 3) as descent:
+        raise KeyboardInterrupt
+    with pytest.raises(UserError, match="no evaluation was finished"):
+        descent.record()
+    for budget in ({"evaluations": 0}, {"seconds": 0}):
+        with pytest.raises(UserError, match="no budget"):
+            Descent(START, **budget)
 
 
 def test_shuffled_squares_are_the_same_squares_elsewhere():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from helpers.images import resize, to_uint8
+from helpers.session import UserError
 from helpers.training.progress import progress_bar
 
 STAGE = 1.25  # each picture that is kept on the way has this many times the number of the one before
@@ -51,6 +52,8 @@ class Descent:
             seconds: the most seconds, from the beginning of the context; one of both budgets has to be finite.
             every: evaluations from one kept picture to the next; 0 for many of the first ones and fewer later.
         """
+        if evaluations < 1 or seconds <= 0:
+            raise UserError(f"{name}: {evaluations} evaluations in {seconds} seconds are no budget. Give 1 or more.")
         self.picture, self.best = np.asarray(start, np.float32), math.inf
         self.evaluations, self.seconds, self.name = evaluations, seconds, name
         self.history: list[dict[str, float]] = []
@@ -110,9 +113,16 @@ class Descent:
 
         `picture`, `message`, `is_complete`; `seconds`, `total` and the other losses, each `(evaluations,)`; `stages`,
         uint8 `(count, height, width, 3)`, all as large as the picture; and `stage_numbers`, their evaluations.
+
+        Raises:
+            UserError: not one evaluation was finished.
         """
+        if not self.history:
+            raise UserError(
+                f"{self.name}: no evaluation was finished. Run the cell again. Take smaller weights if need be."
+            )
         stages = [to_uint8(resize(stage, *self.picture.shape[:2])) for stage in self.stages.values()]
-        losses = {name: np.array([values[name] for values in self.history]) for name in (self.history or [{}])[0]}
+        losses = {name: np.array([values[name] for values in self.history]) for name in self.history[0]}
         facts = {"picture": self.picture, "message": np.array(self.message), "is_complete": np.array(self.is_complete)}
         return {**facts, **losses, "stages": np.array(stages), "stage_numbers": np.array(list(self.stages))}
 
