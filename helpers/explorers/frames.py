@@ -21,7 +21,6 @@ class FrameSlider:
         name: str = "Epoch",
         *,
         draw: Callable[[int, object], bytes] = lambda number, frame: png_bytes(frame),
-        height: int | None = None,
     ) -> None:
         """Show the last frame.
 
@@ -30,7 +29,6 @@ class FrameSlider:
             name: what the slider counts.
             draw: called as `draw(number, frame)`, once for each frame that is shown; returns a PNG file. For frames
                 that are not pictures.
-            height: of all frames in the page, in pixels; None for their own.
 
         Raises:
             UserError: there are no frames.
@@ -42,8 +40,7 @@ class FrameSlider:
         numbers = list(self._frames)
         self.slider = mark(ipywidgets.SelectionSlider(options=numbers, value=numbers[-1], description=name), "frame")
         self.slider.layout.width = CONTROL_WIDTH
-        size = FITTING if height is None else {"height": f"{height}px", "width": "auto"}
-        self.image = mark(ipywidgets.Image(format="png", layout=size), "shown")
+        self.image = mark(ipywidgets.Image(format="png", layout=FITTING), "shown")
         self.play = player(self.slider, len(numbers) - 1, "index", interval=250)
         self.slider.observe(self._show, names="value")
         self._show()
