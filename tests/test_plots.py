@@ -40,10 +40,17 @@ DRAWN = {
     "game": lambda: plots.adversarial_curves(game(4, accuracy=0.7)),
     "bars": lambda: plots.reweighted_bars(*BARS),
     "attention": lambda: plots.attention_maps(*MAPS),
-    "manifold": lambda: plots.manifold(random.random((9, 4, 4, 1)), "Grid", ticks=("-1", "0", "1")),
+    "manifold": lambda: plots.manifold({"VAE": (random.random((9, 4, 4, 1)), [-1, 0, 2], [3, 4, 5.5])}, "Grid"),
     "scatter": lambda: plots.latent_scatter({"plain": (POINTS, None), "kinds": (POINTS, LABELS)}, "ab", "Map"),
-    "places": lambda: plots.samples_on_map({"VAE": (POINTS, LABELS, POINTS[:7], FACES[[0] * 7] / 255)}, "ab", "Map"),
-    "histograms": lambda: plots.normal_histograms(random.normal(size=(30, 12)), "Latents"),
+    "places": lambda: plots.samples_on_map(
+        {
+            "autoencoder": (POINTS, LABELS, POINTS[:7], FACES[[0] * 7] / 255, [[-1, -2], [3, 4]]),
+            "VAE": (POINTS, None, POINTS[:7], FACES[[0] * 7] / 255, [1, 2]),
+        },
+        "ab",
+        "Map",
+    ),
+    "histograms": lambda: plots.normal_histograms(random.normal(size=(30, 12)), "Latents", captions=["0.5 nats"] * 12),
     "stamps": lambda: plots.number_grids({"a": np.eye(3), "b": np.ones((2, 2))}, "Stamps"),
     "cosines": lambda: plots.number_grids({"": -np.eye(2)}, "Cosines", "", ["x", "y"], ["x", "y"], "cosine"),
     "rows": lambda: plots.picture_table({"real": FACES, "fake": FACES / 255}, "Faces", captions="abcdef"),
@@ -118,7 +125,19 @@ def test_bars_attention_and_numbers_show_their_values(axes_of):
     assert (shown.mask == ~np.tri(3, dtype=bool)).all()  # what the mask hides is not drawn, and grey shows through
     assert len({*first.get_facecolor()[:3]}) == 1 and 0 < first.get_facecolor()[0] < 1
     assert [text.get_text() for text in axes_of("cosines")[0].texts] == ["-1.00", "-0.00", "-0.00", "-1.00"]
-    assert axes_of("manifold")[0].images[0].get_array().shape == (12, 12)
+    [map_of_pictures] = axes_of("manifold")
+    assert map_of_pictures.images[0].get_array().shape == (12, 12)
+    assert [label.get_text() for label in map_of_pictures.get_xticklabels()] == ["-1.0", "0.0", "2.0"]
+    assert [label.get_text() for label in map_of_pictures.get_yticklabels()] == ["3.0", "4.0", "5.5"]
+
+
+def test_maps_name_each_class_at_its_middle_and_show_where_places_are_drawn_from(axes_of):
+    plain, kinds = axes_of("scatter")
+    assert not plain.texts and [text.get_text() for text in kinds.texts] == ["a", "b"]
+    np.testing.assert_allclose(kinds.texts[0].get_position(), np.median(POINTS[LABELS == 0], axis=0))
+    first, second = [axis for axis in axes_of("places") if axis.get_xlabel()]
+    assert [type(patch).__name__ for patch in first.patches] == ["Rectangle"]
+    assert [patch.radius for patch in second.patches] == [1, 2]
 
 
 def pixels_of(shown):

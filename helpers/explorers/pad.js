@@ -7,7 +7,6 @@ const AXES = ["z₁", "z₂"];
 const DESCRIPTION = "Map of the latent space. Arrow keys move the point, with Shift in larger steps.";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 const OWN_KEYS = 'data-lm-suppress-shortcuts="true"'; // without it JupyterLab takes the arrow keys
-const TRIANGLE = [[0, -3.4], [3, 2], [-3, 2]]; // corners around (0, 0), in pixels
 
 function numbers(view, Kind) { // a copy, since the bytes need not begin where a float may
   return new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -22,10 +21,9 @@ function ticks(low, high) { // round numbers, four to nine of them
 
 const withMinus = (number) => String(number).replace("-", "\u2212");
 
-function drawMark(pen, mark, x, y) {
+function drawPoint(pen, x, y) {
   pen.beginPath();
-  if (mark === "^") TRIANGLE.forEach(([dx, dy]) => pen.lineTo(x + dx, y + dy));
-  else pen.arc(x, y, 2.2, 0, 7);
+  pen.arc(x, y, 2.2, 0, 7);
   pen.fill();
 }
 
@@ -58,7 +56,7 @@ function drawMap(pen, model, place, only) { // all but the cross-hair
       if ((kind === only) !== isOnly) return;
       pen.globalAlpha = only < 0 || isOnly ? 0.75 : 0.1;
       pen.fillStyle = model.get("colours")[kind];
-      drawMark(pen, model.get("marks")[kind], ...place(points[2 * index], points[2 * index + 1]));
+      drawPoint(pen, ...place(points[2 * index], points[2 * index + 1]));
     });
   }
   pen.restore();
@@ -84,7 +82,6 @@ function fillLegend(legend, model, choose) { // names are buttons: one class at 
   const entries = model.get("names").map((name, kind) => {
     const entry = document.createElement("button"), swatch = document.createElement("i");
     swatch.style.background = model.get("colours")[kind];
-    swatch.dataset.mark = model.get("marks")[kind];
     Object.assign(entry, { type: "button", className: "latent-pad-name", title: `${name}: alone, or with all others` });
     entry.append(swatch, name);
     entry.addEventListener("click", () => {

@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 
 from helpers.latents import check_latents
-from helpers.plots.figures import CLASS_COLOURS, CLASS_MARKS
+from helpers.plots.figures import CLASS_COLOURS
 
 MOST_POINTS = 3_000  # more of them hide one another, and all are sent to the browser
 _STYLE = """
@@ -23,7 +23,6 @@ _STYLE = """
 .latent-pad-name[aria-pressed=true] { border-color: currentColor; border-radius: 3px; }
 .latent-pad-name i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; border-radius: 50%;
   outline: 1px solid #777; }
-.latent-pad-name i[data-mark="^"] { outline: none; border-radius: 0; clip-path: polygon(50% 0, 100% 100%, 0 100%); }
 """
 
 
@@ -46,7 +45,6 @@ class LatentPad(anywidget.AnyWidget):
     labels = traitlets.Bytes().tag(sync=True)  # a byte a point: its place in `names`
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     colours = traitlets.List(traitlets.Unicode(), [*CLASS_COLOURS]).tag(sync=True)
-    marks = traitlets.List(traitlets.Unicode(), [*CLASS_MARKS]).tag(sync=True)
 
     def __init__(
         self, points: np.ndarray, labels: np.ndarray, names: Sequence[str], low: np.ndarray, high: np.ndarray

@@ -9,7 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from helpers.images import tile_grid
 from helpers.plots.pictures import PictureWithText, picture
@@ -25,9 +27,11 @@ LEVEL_DASHES = (
     (0, (5, 1, 1, 1)),
     (0, (8, 3, 1, 3)),
 )  # of level and upright lines
-# Ten classes: three colours are used twice, with two marks.
-CLASS_COLOURS = (*COLOURS, "#999999", "#0072B2", "#D55E00")
-CLASS_MARKS = ("o", "o", "o", "o", "o", "o", "o", "o", "^", "^")
+# Ten classes: the ten colours of matplotlib. Not everybody tells all of them apart, so a map names each class as well.
+CLASS_COLOURS = (
+    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
+    *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
+)
 HEALTHY = (0.6, 0.9)  # accuracy of a discriminator; measured in notebook 05
 MAP_COLUMNS = 6  # pictures in a row beside a map
 
@@ -199,30 +203,26 @@ def attention_maps(weights: np.ndarray, words: Sequence[str], alt: str = "") -> 
 
 
 def manifold(
-    pictures: np.ndarray,
-    title: str,
-    alt: str = "",
-    ticks: Sequence[str] = (),
-    labels: tuple[str, str] = ("first latent", "second latent"),
+    panels: Mapping[str, tuple[np.ndarray, Sequence[float], Sequence[float]]], title: str, alt: str = ""
 ) -> PictureWithText:
-    """Draw the pictures decoded from a square grid of 2-D latents, as one large picture with axes.
+    """Draw the pictures decoded from square grids of 2-D latents, each grid as one large picture with axes.
 
     Args:
-        pictures: `(side * side, height, width, 1 or 3)`, floats in [0, 1], row after row from the top.
+        panels: title → (pictures `(side * side, height, width, 1 or 3)`, floats in [0, 1], row after row from the top;
+            the first latent of each column, from the left; the second latent of each row, from the bottom).
         title: what the figure shows.
         alt: the same for those who cannot see it.
-        ticks: texts spread evenly along both axes, left to right and bottom to top.
-        labels: of the two axes.
     """
-    side = round(len(pictures) ** 0.5)
-    figure, (axis,) = _new_figure(width=7, height=7)
-    _show_pixels(axis, tile_grid(pictures, side, side), extent=(0, 1, 0, 1))
-    places = (np.arange(len(ticks)) + 0.5) / max(1, len(ticks))
-    axis.set_xticks(places, ticks, fontsize=8)
-    axis.set_yticks(places, ticks, fontsize=8)
-    axis.set(xlabel=labels[0], ylabel=labels[1])
-    axis.set_title(title, fontsize=11)
-    return picture(figure, alt or title)
+    figure, axes = _new_figure(len(panels), width=7 if len(panels) == 1 else 6 * len(panels), height=7)
+    for axis, (name, (pictures, across, up)) in zip(axes, panels.items(), strict=True):
+        side = len(across)
+        _show_pixels(axis, tile_grid(pictures, side, side), extent=(0, side, 0, side))
+        places = np.linspace(0, side - 1, min(side, 5)).round().astype(int)
+        axis.set_xticks(places + 0.5, [f"{across[place]:.1f}" for place in places], fontsize=8)
+        axis.set_yticks(places + 0.5, [f"{up[place]:.1f}" for place in places], fontsize=8)
+        axis.set(xlabel="first latent", ylabel="second latent")
+        axis.set_title(name, fontsize=10)
+    return _titled(figure, title, alt)
 
 
 def _show_pixels(axis: Axes, pixels: np.ndarray, **options) -> None:
@@ -237,7 +237,7 @@ def _show_pixels(axis: Axes, pixels: np.ndarray, **options) -> None:
 def latent_scatter(
     panels: Mapping[str, tuple[np.ndarray, np.ndarray | None]], names: Sequence[str], title: str, alt: str = ""
 ) -> PictureWithText:
-    """Draw 2-D latents side by side, with one legend.
+    """Draw 2-D latents side by side, with each class named at its middle.
 
     Args:
         panels: title → (points `(n, 2)`, labels `(n,)`, or None where all points look alike).
@@ -245,31 +245,32 @@ def latent_scatter(
         title: what the figure shows.
         alt: the same for those who cannot see it.
     """
-    figure, axes = _new_figure(len(panels), width=4.2 * len(panels) + 1.2, height=4.4)
+    figure, axes = _new_figure(len(panels), width=5.2 * len(panels), height=5)
     for axis, (name, (points, labels)) in zip(axes, panels.items(), strict=True):
         _scatter(axis, points, labels, names, name)
-    handles, texts = axes[-1].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, texts, loc="outside right center", fontsize=8, markerscale=3)
     return _titled(figure, title, alt)
 
 
 def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None, names: Sequence[str], title: str) -> None:
     """Draw 2-D latents `(n, 2)`, by class where labels are given."""
     if labels is None:
-        axis.scatter(*points.T, s=3, color="0.3", alpha=0.4, linewidths=0, rasterized=True)
+        axis.scatter(*points.T, s=5, color="0.3", alpha=0.4, linewidths=0, rasterized=True)
     for number, name in enumerate(names if labels is not None else ()):
         rows = points[labels == number]
-        colour, mark = CLASS_COLOURS[number], CLASS_MARKS[number]
-        axis.scatter(*rows.T, s=5, color=colour, marker=mark, alpha=0.6, linewidths=0, label=name, rasterized=True)
-    axis.set(xlabel="first latent", ylabel="second latent", aspect="equal", adjustable="datalim")
+        if len(rows):
+            axis.scatter(*rows.T, s=9, color=CLASS_COLOURS[number], alpha=0.6, linewidths=0, rasterized=True)
+            rim = [withStroke(linewidth=2.5, foreground="white")]
+            axis.text(*np.median(rows, axis=0), name, fontsize=8, ha="center", va="center", path_effects=rim, zorder=4)
+    axis.set(xlabel="first latent", ylabel="second latent", aspect="equal")
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_major_locator(MaxNLocator(6))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(title, fontsize=10)
 
 
 def samples_on_map(
-    panels: Mapping[str, tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]],
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray, np.ndarray]],
     names: Sequence[str],
     title: str,
     alt: str = "",
@@ -278,7 +279,8 @@ def samples_on_map(
 
     Args:
         panels: title → (points `(n, 2)`, labels `(n,)` or None, places `(m, 2)`, pictures `(m, height, width, 1 or 3)`
-            in [0, 1]).
+            in [0, 1], and where the places are from: two corners `(2, 2)` of a box, or radii `(k,)` of circles around
+            0).
         names: of the classes, ten at most.
         title: what the figure shows.
         alt: the same for those who cannot see it.
@@ -286,24 +288,38 @@ def samples_on_map(
     figure = Figure(figsize=(9.5, 3.9 * len(panels)), layout="constrained")
     grid = GridSpec(len(panels), 2, figure, width_ratios=(1, 1.15))
     style = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "alpha": 0.85}
-    for line, (name, (points, labels, places, pictures)) in enumerate(panels.items()):
+    for line, (name, (points, labels, places, pictures, outline)) in enumerate(panels.items()):
         axis = figure.add_subplot(grid[line, 0])
         _scatter(axis, points, labels, names, name)
+        _outline(axis, np.asarray(outline, np.float64))
         axis.scatter(*places.T, s=0)  # makes room for the numbers: texts do not widen the axes
         inner = grid[line, 1].subgridspec(-(-len(places) // MAP_COLUMNS), MAP_COLUMNS)
         for number, (place, pixels) in enumerate(zip(places, pictures, strict=True)):
-            axis.text(*place, str(number + 1), fontsize=7, ha="center", va="center", bbox=style)
+            axis.text(*place, str(number + 1), fontsize=7, ha="center", va="center", bbox=style, zorder=5)
             small = figure.add_subplot(inner[divmod(number, MAP_COLUMNS)])
             _show_pixels(small, pixels)
             small.set_title(str(number + 1), fontsize=8, pad=2)
     return _titled(figure, title, alt)
 
 
-def normal_histograms(values: np.ndarray, title: str, alt: str = "") -> PictureWithText:
-    """Draw a small histogram of each column of `values` `(n, dimensions)` with the density of N(0, 1) over it."""
+def _outline(axis: Axes, outline: np.ndarray) -> None:
+    """Draw a box, given by two corners `(2, 2)`, or circles around 0, given by their radii `(n,)`."""
+    style = {"fill": False, "edgecolor": "0.3", "linestyle": "--", "zorder": 3}
+    if outline.ndim == 2:
+        axis.add_patch(Rectangle(outline[0], *(outline[1] - outline[0]), **style))
+    else:
+        for radius in outline:
+            axis.add_patch(Circle((0, 0), radius, **style))
+
+
+def normal_histograms(values: np.ndarray, title: str, alt: str = "", captions: Sequence[str] = ()) -> PictureWithText:
+    """Draw a small histogram of each column of `values` `(n, dimensions)` with the density of N(0, 1) over it.
+
+    `captions` are short texts, one above each histogram.
+    """
     columns = 10
     rows = -(-values.shape[1] // columns)
-    figure = Figure(figsize=(9.5, 0.85 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(9.5, (1.05 if captions else 0.85) * rows + 0.6), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     line = np.linspace(-4, 4, 81)
     for axis in axes:
@@ -311,6 +327,8 @@ def normal_histograms(values: np.ndarray, title: str, alt: str = "") -> PictureW
     for axis, column in zip(axes, values.T, strict=False):
         axis.hist(column, bins=line[::4], density=True, color=COLOURS[5])
         axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], linewidth=1)
+    for axis, caption in zip(axes, captions, strict=False):
+        axis.set_title(caption, fontsize=7, pad=1)
     axes[0].set_ylim(0, 0.8)
     return _titled(figure, title, alt)
 
