@@ -15,7 +15,8 @@ OPENING = ["Idea", "Setup"]
 MIDDLE = ["Data", "Look at a batch", "Model", "Loss", "Try it untrained", "Train", "Sample", "Explore"]
 MIDDLE += ["How good is it?", "What to notice"]
 CLOSING = ["From the books to here", "Checks", "Exercises", "Where it went next", "References"]
-REWRITTEN = {"01_text_generation", "02_deep_dream", "03_neural_style_transfer"}  # follow this; the others follow:
+REWRITTEN = {"01_text_generation", "02_deep_dream", "03_neural_style_transfer", "04_variational_autoencoder"}
+# They follow this; the others follow:
 BEFORE = [*MIDDLE[:-2], "Is it correct?", *MIDDLE[-2:]], ["Exercises", "References"]
 CELL_LINES, PICTURE_BYTES = 30, 500_000
 

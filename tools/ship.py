@@ -1,8 +1,8 @@
 """Packs the weights of a notebook's full training into data/pretrained: `python -m tools.ship FOLDER NAME …`.
 
 FOLDER is the notebook's results folder (it has `checkpoints/`) after a run in the full profile on real data, or on
-drawn faces for "drawn_gan". The held-out figures in the cards are measured here, on the float16 weights that are
-shipped. "celeba_vae" comes with a table of attribute vectors, computed with those weights.
+drawn faces for "drawn_gan". `python -m tools.train_drawn_vae` trains and ships "drawn_vae". The held-out figures in the
+cards are measured here, on the float16 weights that are shipped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import images, latents, text
+from helpers import latents, text
 from helpers.data import digits, texts
 from helpers.data import faces as face_data
 from helpers.metrics.pictures import feature_model, kernel_inception_distance, picture_features
@@ -42,7 +42,7 @@ LICENCES = {
     "mnist_vae": "MIT; MNIST is under CC BY-SA 3.0",
     "fashion_vae": "MIT; Fashion-MNIST is under MIT too",
     "celeba_vae": CELEBA_TERMS,
-    "celeba_attributes": CELEBA_TERMS,
+    "drawn_vae": "MIT; the faces it was trained on are drawn by this project",
     "celeba_gan": CELEBA_TERMS,
     "drawn_gan": "MIT; the faces it was trained on are drawn by this project",
     "feature_net": "ImageNet's terms, as for the pictures it learned from: non-commercial research and education; "
@@ -137,55 +137,47 @@ def ship_words(name: str, folder: Path, machine: str) -> None:
     weights.save(name, model, vectorizer.get_vocabulary(), facts)
 
 
-def ship_vae(name: str, folder: Path, machine: str) -> None:
-    """Ship a VAE's last weights, which chose nothing on the test pictures; with that of faces its attribute vectors."""
+def ship_vae(
+    name: str, folder: Path, machine: str, into: Path = weights.FOLDER, faces: face_data.Faces | None = None
+) -> None:
+    """Ship a VAE's last weights, which chose nothing on the test pictures.
+
+    `faces` are those that "celeba_vae" or "drawn_vae" was trained on; None: all that this machine has.
+    """
     notebook = lift(
         NOTEBOOKS / "04_variational_autoencoder.ipynb",
         *("VAE", "this_notebook", "gaussian", "build_face_encoder", "build_face_decoder", "framed"),
-        *("embed", "means_of", "log_weights", "importance_weighted_nll"),
     )
-    if name == "celeba_vae":
-        data, training, scored = face_data.load_faces(), "faces", 100
+    if name in ("celeba_vae", "drawn_vae"):
+        data, training = face_data.load_faces() if faces is None else faces, "faces"
+        if data.is_real != (name == "celeba_vae"):
+            raise UserError(f"{name} is trained on other faces than these. Set NB_DATA to real or standin.")
         test, likelihood = data.test_images, "normal pixels of variance 0.2, without the constant"
         model = notebook.VAE(notebook.build_face_encoder(), notebook.build_face_decoder(), notebook.gaussian)
     else:
         is_mnist = name == "mnist_vae"
         data, training = (digits.load_mnist(), "digits") if is_mnist else (digits.load_fashion_mnist(), "garments")
-        test, likelihood, scored = notebook.framed(data.test_images), "Bernoulli pixels", 2_000
+        test, likelihood = notebook.framed(data.test_images), "Bernoulli pixels"
         model = notebook.VAE(*notebook.this_notebook(2))
     model(np.zeros((1, *model.encoder.input_shape[1:]), np.float32))
     history = take(model.variables, folder / "checkpoints" / training, best=False)
     model.compile(jit_compile=False)
-    scores = model.evaluate(in_order(test), verbose=0, return_dict=True)
-    some = images.as_floats(test[:: len(test) // scored][:scored])
-    weighted = notebook.importance_weighted_nll(notebook.log_weights(model, some), 64).mean()
-    source, count = data.source.split(":")[0], len(data.train_images)
+    scores = model.evaluate(in_order(test, 100), verbose=0, return_dict=True)
+    count = len(data.train_images)
     facts = card(
         name,
         made_by="the networks, loss and training of notebook 04, full profile",
-        data=f"{source}, {count - count // 10:,} of {count:,} training pictures, the last tenth held out",
+        data=f"{source_of(data)}, {count - count // 10:,} of {count:,} training pictures, the last tenth held out",
         training=trained(history, machine, "the last weights"),
         held_out=f"negative ELBO {scores['loss']:.1f} nats a picture on {len(test):,} test pictures "
-        f"(KL {scores['kl']:.1f}; {likelihood}); importance-weighted with 64 draws {weighted:.1f} on {scored:,} of "
-        "them, evenly spread",
+        f"(KL {scores['kl']:.1f}; {likelihood})",
     )
-    weights.save(name, model, [], facts)
-    if name == "celeba_vae":
-        ship_attributes(notebook.means_of(model, data.train_images), data)
+    weights.save(name, model, [], facts, into)
 
 
-def ship_attributes(means: np.ndarray, faces: face_data.Faces) -> None:
-    """Ship the vector of every attribute that some training face has and some has not."""
-    has = {name: faces.has(name) for name in faces.attribute_names}
-    vectors = {name: latents.attribute_vector(means, rows) for name, rows in has.items() if 0 < rows.sum() < len(rows)}
-    table = keras.Sequential([keras.Input((), dtype="int32"), keras.layers.Embedding(len(vectors), means.shape[1])])
-    table.set_weights([np.stack(list(vectors.values()))])
-    facts = card(
-        "celeba_attributes",
-        made_by="means of encoded faces with an attribute minus means without, by celeba_vae",
-        data=f"{faces.source.split(':')[0]}, {len(means):,} training pictures",
-    )
-    weights.save("celeba_attributes", table, list(vectors), facts)
+def source_of(data: face_data.Faces | digits.LabelledImages) -> str:
+    """Return the name of a data set, or that its pictures are drawn."""
+    return data.source.split(":")[0] if data.is_real else "drawn by this project"
 
 
 def ship_gan(
@@ -221,7 +213,7 @@ def ship_gan(
 
 
 SHIPPERS = {"nietzsche_lstm": ship_characters, "imdb_transformer": ship_words}
-SHIPPERS |= dict.fromkeys(("mnist_vae", "fashion_vae", "celeba_vae"), ship_vae)
+SHIPPERS |= dict.fromkeys(("mnist_vae", "fashion_vae", "celeba_vae", "drawn_vae"), ship_vae)
 SHIPPERS |= dict.fromkeys(("celeba_gan", "drawn_gan"), ship_gan)
 
 
