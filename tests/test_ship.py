@@ -11,7 +11,7 @@ from helpers.data import texts
 from helpers.networks import weights
 from helpers.session import UserError
 from helpers.training.loop import Training
-from tools import ship
+from tools import ship, train_drawn_vae
 from tools.lift import lift
 
 pytestmark = pytest.mark.slow  # a tool's, used once in a long while
@@ -75,6 +75,26 @@ def test_without_checkpoints_or_the_right_faces_nothing_is_shipped(tmp_path, fac
     with pytest.raises(UserError, match=match):
         ship.ship_gan(name, tmp_path, "a machine", tmp_path / "shipped", faces)
     assert not (tmp_path / "shipped").exists()
+
+
+def test_a_vae_of_drawn_faces_arrives_and_no_other_takes_its_name(tmp_path):
+    faces = train_drawn_vae.drawn_faces(160)
+    train_drawn_vae.train(tmp_path, faces, epochs=1)
+    ship.ship_vae("drawn_vae", tmp_path, "a machine", tmp_path / "shipped", faces)
+    shipped = weights.load_weights("drawn_vae", tmp_path / "shipped")
+    assert shipped.facts["data"].startswith("drawn by this project, 144 of 160")
+    assert shipped.facts["training"].startswith("1 epochs in") and "on 250 test pictures" in shipped.facts["held out"]
+    notebook = lift(
+        ship.NOTEBOOKS / "04_variational_autoencoder.ipynb", "VAE", "build_face_encoder", "build_face_decoder"
+    )
+    vae = notebook.VAE(notebook.build_face_encoder(), notebook.build_face_decoder())
+    shipped.put_into(vae)
+    stored = ship.newest(tmp_path / "checkpoints" / "faces")[0]
+    kernel = vae.decoder.get_weights()[0]
+    alike = [array for array in stored if array.shape == kernel.shape]  # it, the optimiser's slots, and the best one
+    assert any(np.allclose(kernel, array, rtol=2e-3, atol=1e-6) for array in alike)
+    with pytest.raises(UserError, match="NB_DATA"):
+        ship.ship_vae("celeba_vae", tmp_path, "a machine", tmp_path / "shipped", faces)
 
 
 def best_of_two_epochs(model, folder, ids):

@@ -213,7 +213,8 @@ def manifold(
         title: what the figure shows.
         alt: the same for those who cannot see it.
     """
-    figure, axes = _new_figure(len(panels), width=7 if len(panels) == 1 else 6 * len(panels), height=7)
+    width, height = (7, 7) if len(panels) == 1 else (6 * len(panels), 6.5)
+    figure, axes = _new_figure(len(panels), width=width, height=height)
     for axis, (name, (pictures, across, up)) in zip(axes, panels.items(), strict=True):
         side = len(across)
         _show_pixels(axis, tile_grid(pictures, side, side), extent=(0, side, 0, side))
