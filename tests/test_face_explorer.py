@@ -81,9 +81,9 @@ def test_a_morph_along_a_great_circle_keeps_its_length(faces):
 
 def test_values_beyond_the_usual_are_marked(faces):
     smile = find(faces, "smiling")
-    faces.set(Smiling=3.0)
+    faces.set(Smiling=2.0)
     assert smile.description == "Smiling" and "Beyond" not in faces.status.value
-    faces.set(Smiling=-3.1, Wearing_Hat=4.0)
+    faces.set(Smiling=-2.1, Wearing_Hat=3.0)
     assert smile.description == "⚠ Smiling" and find(faces, "wearing-hat").description == "⚠ Wearing Hat"
     assert "Smiling, Wearing Hat" in faces.status.value
     faces.set(Smiling=0.0, Wearing_Hat=0.0)

@@ -17,7 +17,7 @@ from helpers.explorers.base import (
 )
 from helpers.latents import check_latents, fixed_noise, interpolate
 
-USUAL, FURTHEST = 3.0, 5.0  # how often an attribute's vector may be added: without a warning, and at most
+USUAL, FURTHEST = 2.0, 4.0  # how often an attribute's vector may be added: without a warning, and at most
 HEIGHT = 180  # pixels, about that of each enlarged picture
 
 
