@@ -21,7 +21,7 @@ LIFTED = (
     *("framed", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution", "cross_entropy"),
     *("logit", "make_decode", "embed", "rebuild", "train", "draw_from_box", "draw_from_bell", "share_on_new_ground"),
     *("relative_distance", "judge_draws", "pca_rebuilt", "bound_terms", "bernoulli", "kl_by_latent", "kl_divergence"),
-    *("VAE", "this_notebook", "mean_picture_nats", "nats_of", "quantile_grid", "grid_of", "clouds", "means_of"),
+    *("VAE", "this_notebook", "mean_picture_nats", "nats_of", "quantile_grid", "grid_of", "clouds"),
     *("log_evidence", "gaussian", "build_face_encoder", "build_face_decoder", "linear_code", "attribute_vector"),
     *("great_circle", "first_edition", "second_edition", "foster", "FirstEditionVAE"),
 )
