@@ -9,7 +9,7 @@ import tensorflow as tf
 from claims import Prose
 from scipy.stats import norm
 
-from helpers import images, latents
+from helpers import images
 from helpers.networks import weights as stored_weights
 from helpers.networks.weights import values_of
 from helpers.session import UserError
@@ -20,10 +20,10 @@ PROSE = Prose("04_variational_autoencoder")
 LIFTED = (
     *("framed", "build_encoder", "build_decoder", "build_autoencoder", "transposed_convolution", "cross_entropy"),
     *("logit", "make_decode", "embed", "rebuild", "train", "draw_from_box", "draw_from_bell", "share_on_new_ground"),
-    *("relative_distance", "judge_draws", "pca_rebuilt", "bound_terms", "bernoulli", "kl_by_latent", "kl_divergence"),
+    *("relative_distance", "judge_draws", "bound_terms", "bernoulli", "kl_by_latent", "kl_divergence"),
     *("VAE", "this_notebook", "mean_picture_nats", "nats_of", "quantile_grid", "grid_of", "clouds"),
-    *("log_evidence", "gaussian", "build_face_encoder", "build_face_decoder", "linear_code", "attribute_vector"),
-    *("great_circle", "first_edition", "second_edition", "foster", "FirstEditionVAE"),
+    *("gaussian", "build_face_encoder", "build_face_decoder"),
+    *("first_edition", "second_edition", "foster", "FirstEditionVAE"),
 )
 random = np.random.default_rng(0)
 
@@ -174,20 +174,20 @@ def test_a_loss_that_is_no_number_stops_the_training_in_words(nb, pictures, tmp_
 
 def test_the_terms_of_the_bound_add_up_to_the_evidence_and_are_those_in_the_prose(nb):
     line = np.linspace(-4, 4, 801)
-    log_prior, log_likelihood = norm.logpdf(line), norm.logpdf(0.8, 1 / (1 + np.exp(-2 * line)), 0.1)
+    log_prior, log_likelihood = norm.logpdf(line), norm.logpdf(0.8, 1 / (1 + np.exp(-2 * line)), 0.15)
     evidence = np.log(np.sum(np.exp(log_prior + log_likelihood)) * 0.01)
     posterior = log_prior + log_likelihood - evidence
-    for mean, deviation in ((0.77, 0.35), (0.7, 0.05), (0, 1)):
+    for mean, deviation in ((0.77, 0.43), (0.7, 0.05), (0, 1)):
         terms = nb.bound_terms(norm.logpdf(line, mean, deviation), log_likelihood, log_prior, posterior, 0.01)
         np.testing.assert_allclose(terms["ELBO + KL(q || posterior)"], evidence, atol=0.005)
         closed = float(nb.kl_divergence(np.array([[mean]]), 2 * np.log([[deviation]]))[0])
         np.testing.assert_allclose(terms["KL(q || prior)"], closed, atol=0.005)
         assert terms["KL(q || posterior)"] > 0
-    others = [(mean, deviation) for mean in (0.67, 0.77, 0.87) for deviation in (0.25, 0.35, 0.45)]
+    others = [(mean, deviation) for mean in (0.75, 0.77, 0.79) for deviation in (0.41, 0.43, 0.45)]
     elbos = {
         q: nb.bound_terms(norm.logpdf(line, *q), log_likelihood, log_prior, posterior, 0.01)["ELBO"] for q in others
     }
-    assert max(elbos, key=elbos.get) == (0.77, 0.35)
+    assert max(elbos, key=elbos.get) == (0.77, 0.43)
 
 
 def test_two_coins_and_two_codes_by_hand():
@@ -231,7 +231,8 @@ def test_the_row_of_a_draw_names_its_kinds_and_shares(nb):
     draws = np.array([[0.1, 0.1], [0.9, -5.0], [0.0, 8.0], [2.0, 1.0]])
     known = np.ones((3, 2, 2, 1))
     names = tuple("abcdefghij")
-    row = nb.judge_draws(draws, np.zeros((4, 2, 2, 1)), points, points, labels, names, known, 0.5)
+    paint = lambda codes: np.full((len(codes), 2, 2, 1), float(len(codes) == 3))  # noqa: E731, a garment of each point
+    row = nb.judge_draws(draws, paint, points, points, labels, names, known)
     assert row["unlike any garment"] == "100%" and row["commonest kind"] == "b 50%" and row["rarest kind"] == "d 0%"
 
 
@@ -258,17 +259,6 @@ def test_neighbours_of_a_quantile_grid_have_equal_shares_of_the_prior(nb):
     np.testing.assert_allclose(np.diff(shares[..., 1], axis=0), -0.9 / 6, atol=1e-9)  # downwards in y
 
 
-def test_log_evidence_is_that_of_a_decoder_that_looks_at_no_latent_and_of_one_that_does(nb):
-    x = images.as_floats(np.full((2, 2, 2, 1), [[[[51]]], [[[255]]]], np.uint8))
-    blind = lambda z, training: np.full((len(z), 2, 2, 1), 0.4, np.float32)  # noqa: E731
-    expected = -nb.bernoulli(x, np.full(x.shape, 0.4, np.float32))
-    np.testing.assert_allclose(nb.log_evidence(blind, x, 200, furthest=6.0), expected, atol=1e-3)
-    # One pixel, white where the first latent is above 0: half of the prior, so that p(x = 1) = 1/2.
-    sign = lambda z, training: np.where(z[:, :1] > 0, 30.0, -30.0).astype(np.float32)[..., None, None]  # noqa: E731
-    found = nb.log_evidence(sign, np.ones((1, 1, 1, 1), np.float32), 200, furthest=6.0)
-    np.testing.assert_allclose(found, np.log(0.5), atol=0.02)
-
-
 def test_the_parts_of_the_prior_that_are_named():
     [square] = PROSE.said(r"square from -2 to 2, which holds (\d+)% of its prior")
     assert round(100 * (norm.cdf(2) - norm.cdf(-2)) ** 2) == square
@@ -293,12 +283,9 @@ def test_the_cards_figures_for_digits_garments_and_faces():
     digits, garments = PROSE.said(r"shipped digits ended at ([\d.]+) nats and the shipped garments at ([\d.]+)")
     for name, nats in {"mnist_vae": digits, "fashion_vae": garments}.items():
         assert f"negative ELBO {nats:.1f} nats" in stored_weights.load_weights(name).facts["held out"]
-    bits, nats = PROSE.said(r"about ([\d.]+) bits for ([\d.]+) nats")
-    assert f"KL {nats}" in stored_weights.load_weights("mnist_vae").facts["held out"]
-    assert abs(nats / np.log(2) - bits) < 0.05
 
 
-def test_the_variance_of_the_faces_as_a_weight_and_with_its_constant():
+def test_the_variance_of_the_faces_as_a_weight():
     card = stored_weights.load_weights("celeba_vae").facts["held out"]
     loss, kl = (float(re.search(pattern, card)[1]) for pattern in (r"ELBO ([\d.]+)", r"KL ([\d.]+)"))
     values = 64 * 64 * 3
@@ -307,27 +294,8 @@ def test_the_variance_of_the_faces_as_a_weight_and_with_its_constant():
     assert abs(likeliest - named) < 5e-5
     [weight] = PROSE.said(r"\$0.2 / 0.0073 = (\d+)\$")
     assert round(0.2 / named) == weight
-    short, constant, whole = PROSE.said(r"\$(\d+) \+ ([\d{},]+) = ([\d{},]+)\$ nats at")
-    assert (
-        round(loss) == short and abs(values / 2 * np.log(2 * np.pi * 0.2) - constant) < 1 and short + constant == whole
-    )
-    [negative] = PROSE.said(r"network has \$-([\d{},]+)\$")
-    assert abs(values / 2 * (np.log(2 * np.pi * likeliest) + 1) + kl + negative) < 5
-    [mean_face] = PROSE.said(r"variance of 0.06, has about (\d+)")
-    assert abs(values / 2 * (np.log(2 * np.pi * 0.06) + 1) - mean_face) < 5
     told, bits = PROSE.said(r"tells (\d+) nats \((\d+) bits\)")
     assert round(kl) == told and round(kl / np.log(2)) == bits
-
-
-def test_the_linear_code_is_the_best_at_its_level(nb):
-    variances, level = np.array([4.0, 1.0, 0.1]), 0.5
-    awake, nats, error = nb.linear_code(variances, level)
-    assert awake == 2 and nats == pytest.approx(np.log(8) / 2 + np.log(2) / 2) and error == pytest.approx(1.1)
-    loss = lambda left: np.sum(left) / (2 * level) + np.sum(np.log(variances / left)) / 2  # noqa: E731
-    best = np.minimum(variances, level)
-    tried = [np.minimum(variances, best * np.exp(random.normal(size=3) / 3)) for _ in range(200)]
-    assert all(loss(best) <= loss(left) + 1e-12 for left in tried)
-    assert nb.linear_code(variances, 10.0)[:2] == (0, 0)
 
 
 def test_the_mean_picture_is_scored_as_a_decoder_that_knows_nothing_else(nb, pictures):
@@ -335,27 +303,6 @@ def test_the_mean_picture_is_scored_as_a_decoder_that_knows_nothing_else(nb, pic
     x = images.as_floats(pictures[100:])
     by_hand = -(x * np.log(mean) + (1 - x) * np.log(1 - mean)).sum(axis=(1, 2, 3)).mean()
     assert nb.mean_picture_nats(pictures[:100], pictures[100:]) == pytest.approx(by_hand, rel=1e-4)
-
-
-def test_the_attribute_vector_leads_from_one_mean_to_the_other(nb):
-    means, has = random.normal(size=(40, 3)), np.arange(40) % 3 == 0
-    np.testing.assert_allclose(nb.attribute_vector(means, has), latents.attribute_vector(means, has), atol=1e-6)
-
-
-def test_the_circle_keeps_the_length_that_a_line_loses(nb):
-    dimensions, length = PROSE.said(r"\\sqrt\{(\d+)\} \\approx (\d+)\$")
-    start, end = latents.fixed_noise(2, int(dimensions), 1)
-    assert abs(np.linalg.norm(start) - length) < 1.5 and np.linalg.norm((start + end) / 2) < 0.8 * length
-    path = nb.great_circle(start, end, np.linspace(0, 1, 5)[:, None])
-    np.testing.assert_allclose(path, latents.spherical_path(start, end, 5), atol=1e-4)
-    assert np.linalg.norm(path[2]) > 0.9 * length
-
-
-def test_principal_components_rebuild_what_lies_in_their_plane(nb):
-    basis, codes = random.random((2, 16)) / 2, random.random((60, 2))
-    flat = np.round(255 * codes @ basis).astype(np.uint8).reshape(60, 4, 4, 1)
-    rebuilt = nb.pca_rebuilt(flat[:50], flat[50:], 2)
-    np.testing.assert_allclose(rebuilt, flat[50:] / 255, atol=0.01)
 
 
 def test_face_networks_fit_each_other(nb):
@@ -373,10 +320,9 @@ def test_the_shipped_weights_fit(nb):
 
 
 @pytest.fixture
-def answers(nb, pictures):
+def answers(pictures):
     """Return the names that the answers define, run in one scope after the names that the notebook has there."""
-    scope = {"tf": tf, "np": np, "PictureBatches": PictureBatches, "train_garments": pictures[:128], "SEED": 1}
-    scope |= {"VAE": nb.VAE, "kl_divergence": nb.kl_divergence}
+    scope = {"tf": tf, "np": np, "PictureBatches": PictureBatches, "trained_garments": pictures[:128], "SEED": 1}
     for answer in PROSE.answers():
         exec(answer, scope)
     return scope
@@ -397,11 +343,7 @@ def test_exercise_2_squared_error_is_lowest_at_the_target_and_a_blur_has_less_sl
     assert answers["mean_slope"](blurred) < answers["mean_slope"](x)
 
 
-def test_exercise_3_nats_in_bits(answers):
-    assert answers["kl_in_bits"](np.log(8)) == pytest.approx(3)
-
-
-def test_exercise_4_a_mixture_draws_where_the_points_are(answers):
+def test_exercise_3_a_mixture_draws_where_the_points_are(answers):
     middles = np.array([[0.0, 0.0], [9.0, 9.0]])
     points = np.repeat(middles, 200, axis=0) + 0.1 * random.normal(size=(400, 2))
     drawn = answers["draw_from_mixture"](points, 300, 2)
@@ -409,12 +351,7 @@ def test_exercise_4_a_mixture_draws_where_the_points_are(answers):
     assert drawn.shape == (300, 2) and distances.max() < 1
 
 
-def test_exercise_5_a_conditional_model_is_scored_with_its_labels(answers, nb, pictures):
+def test_exercise_4_the_label_is_put_in(answers, pictures):
     np.testing.assert_array_equal(answers["with_label"](tf.ones((1, 2)), [3], classes=5), [[1, 1, 0, 0, 0, 1, 0]])
-    x, labels = images.as_floats(pictures[:4]), np.array([0, 1, 2, 9])
-    channels = np.array(answers["with_label_channels"](x, labels))
+    channels = np.array(answers["with_label_channels"](images.as_floats(pictures[:4]), np.array([0, 1, 2, 9])))
     assert channels.shape == (4, 32, 32, 11) and (channels[3, ..., 10] == 1).all() and channels[3, ..., 1:10].max() == 0
-    encoder = keras.Sequential([keras.Input((32, 32, 11)), keras.layers.Flatten(), keras.layers.Dense(4)])
-    vae = answers["ConditionalVAE"](encoder, nb.build_decoder(12))
-    scores = vae.test_step((x, labels))
-    assert np.isfinite(float(scores["loss"]))
