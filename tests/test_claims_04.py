@@ -43,7 +43,7 @@ def pictures():
 
 
 def test_cross_entropy_at_a_target_of_seven_tenths(nb):
-    above, at_more, below, at_less = PROSE.said(r"Cross-entropy is ([\d.]+) at ([\d.]+) and ([\d.]+) at ([\d.]+)")
+    above, at_more, below, at_less = PROSE.said(r"cross-entropy is ([\d.]+) at ([\d.]+) and ([\d.]+) at ([\d.]+)")
     losses = [float(nb.cross_entropy(np.array([0.7]), np.array([nb.logit(p)]))) for p in (at_more, at_less)]
     np.testing.assert_allclose(losses, [above, below], atol=5e-4)
     by_hand = -(0.7 * np.log(at_more) + 0.3 * np.log(1 - at_more))
@@ -129,7 +129,9 @@ def test_a_draw_is_the_mean_plus_noise_of_the_variance_asked_for(nb):
 
 
 def test_what_the_first_edition_draws_is_charged_too_little(nb):
-    deviation, charged, right = PROSE.said(r"one of deviation ([\d.]+) is charged ([\d.]+) nats instead of (\d+\.\d+)")
+    deviation, charged, right = PROSE.said(
+        r"A cloud of deviation ([\d.]+) is charged ([\d.]+) nats instead of (\d+\.\d+)"
+    )
     output = tf.fill((50_000, 1), np.float32(np.log(deviation)))  # what its network gives for such a cloud
     drawn = nb.FirstEditionVAE(None, None).draw(0 * output, output)
     assert abs(np.std(drawn) / deviation - 1) < 0.02
@@ -262,7 +264,7 @@ def test_neighbours_of_a_quantile_grid_have_equal_shares_of_the_prior(nb):
 def test_the_parts_of_the_prior_that_are_named():
     [square] = PROSE.said(r"square from -2 to 2, which holds (\d+)% of its prior")
     assert round(100 * (norm.cdf(2) - norm.cdf(-2)) ** 2) == square
-    one, two = PROSE.said(r"the circles hold (\d+)% and (\d+)% of the prior")
+    one, two = PROSE.said(r"The circles hold (\d+)% and (\d+)% of the prior")
     assert [round(100 * (1 - np.exp(-(radius**2) / 2))) for radius in (1, 2)] == [one, two]
     [linear] = PROSE.said(r"It shows (\d+)% of the prior")
     assert round(100 * (norm.cdf(1) - norm.cdf(-1)) ** 2) == linear
