@@ -246,7 +246,8 @@ def latent_scatter(
         title: what the figure shows.
         alt: the same for those who cannot see it.
     """
-    figure, axes = _new_figure(len(panels), width=5.2 * len(panels), height=5)
+    tallest = max(np.divide(*np.ptp(points, axis=0)[::-1]) for points, _ in panels.values())
+    figure, axes = _new_figure(len(panels), width=5.2 * len(panels), height=0.9 + 4.6 * np.clip(tallest, 0.4, 1.1))
     for axis, (name, (points, labels)) in zip(axes, panels.items(), strict=True):
         _scatter(axis, points, labels, names, name)
     return _titled(figure, title, alt)
@@ -264,7 +265,7 @@ def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None, names: S
             axis.text(*np.median(rows, axis=0), name, fontsize=8, ha="center", va="center", path_effects=rim, zorder=4)
     axis.set(xlabel="first latent", ylabel="second latent", aspect="equal")
     for one in (axis.xaxis, axis.yaxis):
-        one.set_major_locator(MaxNLocator(6))
+        one.set_major_locator(MaxNLocator(5))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(title, fontsize=10)
