@@ -22,7 +22,7 @@ LIFTED = (
     *("logit", "make_decode", "embed", "rebuild", "train", "draw_from_box", "draw_from_bell", "share_on_new_ground"),
     *("relative_distance", "judge_draws", "bound_terms", "bernoulli", "kl_by_latent", "kl_divergence"),
     *("VAE", "this_notebook", "mean_picture_nats", "nats_of", "quantile_grid", "grid_of", "clouds"),
-    *("gaussian", "build_face_encoder", "build_face_decoder"),
+    *("gaussian", "build_face_encoder", "build_face_decoder", "attribute_vector"),
     *("first_edition", "second_edition", "foster", "FirstEditionVAE"),
 )
 random = np.random.default_rng(0)
@@ -311,6 +311,12 @@ def test_face_networks_fit_each_other(nb):
     encoder, decoder = nb.build_face_encoder(), nb.build_face_decoder()
     assert encoder(np.zeros((1, 64, 64, 3))).shape == (1, 400)
     assert decoder(np.zeros((1, 200))).shape == (1, 64, 64, 3)
+
+
+def test_an_attribute_vector_is_the_difference_of_two_means(nb):
+    means = np.array([[1, 10], [3, 10], [0, 4], [0, 2], [0, 0]], np.float32)
+    vector = nb.attribute_vector(means, np.array([True, True, False, False, False]))
+    np.testing.assert_array_equal(vector, [2, 8])
 
 
 def test_the_shipped_weights_fit(nb):
