@@ -1,4 +1,4 @@
-"""Points of latent spaces: noise, grids, paths between two points, attribute vectors.
+"""Points of latent spaces: noise, grids, paths between two points.
 
 A latent is a row of floats. All functions are pure NumPy, compute in float64 and return float32.
 """
