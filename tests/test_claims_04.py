@@ -8,8 +8,11 @@ import pytest
 import tensorflow as tf
 from claims import Prose
 from scipy.stats import norm
+from sklearn.decomposition import PCA
 
-from helpers import images
+from helpers import images, latents
+from helpers.data.digits import load_fashion_mnist
+from helpers.data.faces import load_faces
 from helpers.networks import weights as stored_weights
 from helpers.networks.weights import values_of
 from helpers.session import UserError
@@ -325,6 +328,66 @@ def test_the_shipped_weights_fit(nb):
     faces = nb.VAE(nb.build_face_encoder(), nb.build_face_decoder(), nb.gaussian)
     for name in ("celeba_vae", "drawn_vae"):
         stored_weights.load_weights(name).put_into(faces)
+
+
+@pytest.mark.slow
+def test_draws_of_the_shipped_garments_are_judged_as_in_the_prose(nb):
+    data = load_fashion_mnist(60_000)
+    if not data.is_real:
+        pytest.skip("needs Fashion-MNIST")
+    train_pictures, test_pictures = (nb.framed(part) for part in (data.train_images[:54_000], data.test_images))
+    vae = nb.VAE(*nb.this_notebook(2))
+    stored_weights.load_weights("fashion_vae").put_into(vae)
+    training, test = (np.array(vae.draw(*nb.clouds(vae, part))) for part in (train_pictures, test_pictures))
+    known = images.as_floats(train_pictures[:9_000])
+    drawn = latents.fixed_noise(1_600, 2, 1)
+    paint = nb.make_decode(vae.decoder)
+    row = nb.judge_draws(drawn, paint, training, test, data.test_labels, data.names, known)
+    said = PROSE.said(r"\| VAE, 2 latents, prior \| (\d+)% \| (\d+)% \| Coat (\d+)% \| Ankle boot (\d+)%")
+    found = [float(re.search(r"(\d+)%", text)[1]) for text in row.values()]
+    np.testing.assert_allclose(found, said, atol=1.5)
+    deviation = PROSE.said(r"the median deviation is ([\d.]+) in both latents")
+    np.testing.assert_allclose(np.median(np.exp(0.5 * nb.clouds(vae, test_pictures)[1]), axis=0), deviation, atol=0.006)
+
+    # The second measure, where the answer is known.
+    half = paint(test[:3_200])
+    limit = np.quantile(nb.relative_distance(half[:1_600], known), 0.95)
+    rebuilt, labels = half[1_600:], data.test_labels[1_600:3_200]
+    differ = labels != np.roll(labels, 1)
+    morphs = (rebuilt + np.roll(rebuilt, 1, axis=0))[differ] / 2
+    real = images.as_floats(test_pictures[1_600:3_200])
+    others = random.random((50, 32, 32, 1), np.float32), np.zeros((1, 32, 32, 1)), known.mean(axis=0, keepdims=True)
+    noise, black, mean, morph, true = (
+        100 * np.mean(nb.relative_distance(pictures, known) > limit) for pictures in (*others, morphs, real)
+    )
+    [morphs_said] = PROSE.said(r"unlike in only (\d+)% of the cases")
+    [real_said] = PROSE.said(r"(\d+)% of the \*real\* test garments are called unlike")
+    assert (noise, black, mean) == (100, 100, 0)
+    np.testing.assert_allclose([morph, true], [morphs_said, real_said], atol=1)
+
+
+@pytest.mark.slow
+def test_what_the_shipped_code_of_photographs_holds(nb):
+    faces = load_faces(4_000, 900, wanted="photographs")
+    if not faces.is_real:
+        pytest.skip("needs CelebA")
+    vae = nb.VAE(nb.build_face_encoder(), nb.build_face_decoder(), nb.gaussian)
+    stored_weights.load_weights("celeba_vae").put_into(vae)
+    mean, log_variance = nb.clouds(vae, faces.test_images)
+    kl = np.mean(nb.kl_by_latent(mean, log_variance), axis=0)
+    used, largest, median = PROSE.said(
+        r"(\d+) of the 200 latents have more than 0.01 nats. The largest has ([\d.]+) nats, and half of them have less than (\d+\.\d+)"
+    )
+    np.testing.assert_allclose([np.sum(kl > 0.01), kl.max(), np.median(kl)], [used, largest, median], atol=0.05)
+    of_means, of_draws = PROSE.said(r"they have a length of ([\d.]+), and draws from their clouds ([\d.]+\d)")
+    lengths = [np.linalg.norm(codes, axis=1).mean() for codes in (mean, vae.draw(mean, log_variance))]
+    np.testing.assert_allclose(lengths, [of_means, of_draws], atol=0.05)
+    rows, test_rows = (
+        images.as_floats(part).reshape(len(part), -1) for part in (faces.train_images, faces.test_images)
+    )
+    pca = PCA(200, svd_solver="randomized", random_state=1).fit(rows)
+    error = np.mean((pca.inverse_transform(pca.transform(test_rows)) - test_rows) ** 2)
+    assert abs(error - PROSE.said(r"Its error is (\d+\.\d+)")[0]) < 5e-5
 
 
 @pytest.fixture
