@@ -376,7 +376,8 @@ def test_what_the_shipped_code_of_photographs_holds(nb):
     mean, log_variance = nb.clouds(vae, faces.test_images)
     kl = np.mean(nb.kl_by_latent(mean, log_variance), axis=0)
     used, largest, median = PROSE.said(
-        r"(\d+) of the 200 latents have more than 0.01 nats. The largest has ([\d.]+) nats, and half of them have less than (\d+\.\d+)"
+        r"(\d+) of the 200 latents have more than 0.01 nats. The largest has ([\d.]+) nats, "
+        r"and half of them have less than (\d+\.\d+)"
     )
     np.testing.assert_allclose([np.sum(kl > 0.01), kl.max(), np.median(kl)], [used, largest, median], atol=0.05)
     of_means, of_draws = PROSE.said(r"they have a length of ([\d.]+), and draws from their clouds ([\d.]+\d)")
