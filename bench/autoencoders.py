@@ -85,7 +85,8 @@ def digits(sizes: Sizes) -> list[Row]:
     nats = [_negative_elbo(*pair) for pair in zip((scored, model), map(images.as_floats, held_out), strict=True)]
     remark = (
         f"{seen} Of 28x28 pixels, and the same with a black frame; {len(data.test_images):,} held-out ones. The book "
-        "trains with a weight of 0.39 on the KL, and is scored with 1, as ours. It draws as ours here, not with exp(z_log_var)."
+        "trains with a weight of 0.39 on the KL, and is scored with 1, as ours. It draws as "
+        "ours here, not with exp(z_log_var)."
     )
     job = f"VAE, first edition: negative ELBO of held-out digits after {sizes.autoencoder_seconds:g} s"
     return [Row(job, "nats", *nats, goal=0, remarks=[remark])]
