@@ -274,10 +274,8 @@ def test_the_parts_of_the_prior_that_are_named():
 
 
 def test_what_a_nat_of_the_code_buys_between_two_weights():
-    figures = PROSE.said(
-        r"were ([\d.]+) and ([\d.]+) nats at a weight of 0.25, ([\d.]+) and ([\d.]+) at 1, ([\d.]+) and ([\d.]+) at 4"
-    )
-    reconstruction, kl = np.array(figures[0::2]), np.array(figures[1::2])
+    rows = {weight: PROSE.said(rf"\| {weight} \| ([\d.]+) \| ([\d.]+) \|") for weight in ("0.25", "1", "4")}
+    reconstruction, kl = np.array(list(rows.values())).T
     bought = np.diff(reconstruction) / -np.diff(kl)
     often, seldom = PROSE.said(r"a nat of KL buys ([\d.]+) nats of reconstruction, between 1 and 0.25 only (\d+\.\d+)")
     np.testing.assert_allclose(bought, [seldom, often], atol=0.05)
