@@ -374,10 +374,10 @@ def test_what_the_shipped_code_of_photographs_holds(nb):
     mean, log_variance = nb.clouds(vae, faces.test_images)
     kl = np.mean(nb.kl_by_latent(mean, log_variance), axis=0)
     used, largest, median = PROSE.said(
-        r"(\d+) of the 200 latents have more than 0.01 nats. The largest has ([\d.]+) nats, "
+        r"(\d+) of the 200 latents have more than 0.05 nats. The largest has ([\d.]+) nats, "
         r"and half of them have less than (\d+\.\d+)"
     )
-    np.testing.assert_allclose([np.sum(kl > 0.01), kl.max(), np.median(kl)], [used, largest, median], atol=0.05)
+    np.testing.assert_allclose([np.sum(kl > 0.05), kl.max(), np.median(kl)], [used, largest, median], atol=0.05)
     of_means, of_draws = PROSE.said(r"they have a length of ([\d.]+), and draws from their clouds ([\d.]+\d)")
     lengths = [np.linalg.norm(codes, axis=1).mean() for codes in (mean, vae.draw(mean, log_variance))]
     np.testing.assert_allclose(lengths, [of_means, of_draws], atol=0.05)
@@ -385,8 +385,10 @@ def test_what_the_shipped_code_of_photographs_holds(nb):
         images.as_floats(part).reshape(len(part), -1) for part in (faces.train_images, faces.test_images)
     )
     pca = PCA(200, svd_solver="randomized", random_state=1).fit(rows)
-    error = np.mean((pca.inverse_transform(pca.transform(test_rows)) - test_rows) ** 2)
-    assert abs(error - PROSE.said(r"Its error is (\d+\.\d+)")[0]) < 5e-5
+    error = np.mean((pca.inverse_transform(pca.transform(test_rows)).clip(0, 1) - test_rows) ** 2)
+    vae_error = np.mean((nb.rebuild(vae, faces.test_images) - images.as_floats(faces.test_images)) ** 2)
+    said = PROSE.said(r"its error is (\d+\.\d+) instead of (\d+\.\d+)")
+    np.testing.assert_allclose([error, vae_error], said, atol=1e-4)
 
 
 @pytest.fixture
