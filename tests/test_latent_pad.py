@@ -22,7 +22,7 @@ def test_the_browser_gets_points_as_little_endian_floats_labels_as_bytes_and_the
     np.testing.assert_array_equal(np.frombuffer(state["points"], "<f4").reshape(-1, 2), POINTS)
     assert state["labels"] == bytes([1, 0, 1]) and state["names"] == ["cat", "dog"]
     assert state["low"] == [-1, -2] and state["high"] == [5, 6] and (pad.x, pad.y) == (2, 2)
-    assert len(set(state["colours"])) == 10, "no two of ten classes look alike"
+    assert len(set(state["colours"])) == 10, "each of ten classes has a colour of its own"
 
 
 def test_the_script_reads_only_what_is_sent_and_loads_nothing(pad):

@@ -27,6 +27,21 @@ function drawPoint(pen, x, y) {
   pen.fill();
 }
 
+const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+
+function writeNames(pen, names, points, labels, place, only) { // each at the middle of its class
+  Object.assign(pen, { globalAlpha: 1, textAlign: "center", font: "bold 11px sans-serif" });
+  Object.assign(pen, { lineWidth: 3, lineJoin: "round", strokeStyle: "white", fillStyle: "#222222" });
+  names.forEach((name, kind) => {
+    const across = points.filter((_, index) => index % 2 === 0 && labels[index >> 1] === kind);
+    const up = points.filter((_, index) => index % 2 === 1 && labels[index >> 1] === kind);
+    if (!across.length || (only >= 0 && only !== kind)) return;
+    const [x, y] = place(middle(across), middle(up));
+    pen.strokeText(name, x, y + 4);
+    pen.fillText(name, x, y + 4);
+  });
+}
+
 function drawMap(pen, model, place, only) { // all but the cross-hair
   const [left, bottom] = model.get("low"), [right, top] = model.get("high");
   const [x0, y0] = place(left, top), [x1, y1] = place(right, bottom);
@@ -59,6 +74,7 @@ function drawMap(pen, model, place, only) { // all but the cross-hair
       drawPoint(pen, ...place(points[2 * index], points[2 * index + 1]));
     });
   }
+  writeNames(pen, model.get("names"), points, labels, place, only);
   pen.restore();
   pen.strokeStyle = "#333333";
   pen.strokeRect(x0, y0, x1 - x0, y1 - y0);

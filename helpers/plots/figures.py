@@ -246,7 +246,8 @@ def latent_scatter(
         title: what the figure shows.
         alt: the same for those who cannot see it.
     """
-    tallest = max(np.divide(*np.ptp(points, axis=0)[::-1]) for points, _ in panels.values())
+    widths, heights = np.array([np.ptp(points, axis=0) for points, _ in panels.values()]).T
+    tallest = np.max(heights / np.maximum(widths, 1e-9))
     figure, axes = _new_figure(len(panels), width=5.2 * len(panels), height=0.9 + 4.6 * np.clip(tallest, 0.4, 1.1))
     for axis, (name, (points, labels)) in zip(axes, panels.items(), strict=True):
         _scatter(axis, points, labels, names, name)
@@ -330,8 +331,8 @@ def normal_histograms(values: np.ndarray, title: str, alt: str = "", captions: S
         axis.hist(column, bins=line[::4], density=True, color=COLOURS[5])
         axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], linewidth=1)
     for axis, caption in zip(axes, captions, strict=False):
-        axis.set_title(caption, fontsize=7, pad=1)
-    axes[0].set_ylim(0, 0.8)
+        axis.text(0.5, 1, caption, fontsize=7, ha="center", va="top", transform=axis.transAxes)
+    axes[0].set_ylim(0, 0.7)
     return _titled(figure, title, alt)
 
 
