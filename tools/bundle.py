@@ -47,8 +47,8 @@ data/standins/. With NB_OFFLINE=1 in the environment it does not look. The stand
 digits are under CC BY 4.0 (E. Alpaydin and C. Kaynak), the prose under the PSF licence (LICENCE-PSF.txt), the rest
 under MIT.
 
-In data/pretrained/: weights trained by this project, each with a card (.json). Those of photographed faces and of ImageNet pictures
-are for non-commercial research and teaching only.
+In data/pretrained/: weights trained by this project, each with a card (.json). Those of photographed faces and of
+ImageNet pictures are for non-commercial research and teaching only.
 
 In data/cache/ (makers and licences: LICENCES.txt there):
 {packed}
