@@ -340,7 +340,7 @@ def test_draws_of_the_shipped_garments_are_judged_as_in_the_prose(nb):
     said = PROSE.said(r"\| VAE, 2 latents, prior \| (\d+)% \| (\d+)% \| Coat (\d+)% \| Ankle boot (\d+)%")
     found = [float(re.search(r"(\d+)%", text)[1]) for text in row.values()]
     np.testing.assert_allclose(found, said, atol=1.5)
-    deviation = PROSE.said(r"the median deviation is ([\d.]+) in both latents")
+    [deviation] = PROSE.said(r"the median deviation is ([\d.]+) in both latents")
     np.testing.assert_allclose(np.median(np.exp(0.5 * nb.clouds(vae, test_pictures)[1]), axis=0), deviation, atol=0.006)
 
     # The second measure, where the answer is known.
@@ -374,7 +374,9 @@ def test_what_the_shipped_code_of_photographs_holds(nb):
         r"and half of them have less than (\d+\.\d+)"
     )
     np.testing.assert_allclose([np.sum(kl > 0.05), kl.max(), np.median(kl)], [used, largest, median], atol=0.05)
-    of_means, of_draws = PROSE.said(r"they have a length of ([\d.]+), and draws from their clouds ([\d.]+\d)")
+    of_means, of_draws = PROSE.said(
+        r"they have a length of ([\d.]+\d). Draws from their clouds have ([\d.]+\d), as draws"
+    )
     lengths = [np.linalg.norm(codes, axis=1).mean() for codes in (mean, vae.draw(mean, log_variance))]
     np.testing.assert_allclose(lengths, [of_means, of_draws], atol=0.05)
     rows, test_rows = (
