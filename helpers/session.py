@@ -39,7 +39,7 @@ CPU_MINUTES = {
     "01_text_generation": (0.9, 2.1, 88),
     "02_deep_dream": (0.5, 2.4, 8),
     "03_neural_style_transfer": (0.6, 2.4, 66),
-    "04_variational_autoencoder": (1.7, 3.5, 100),
+    "04_variational_autoencoder": (0.8, 2.3, 100),
     "05_dcgan": (1.2, 4.1, 53),
 }
 # Minutes of the full profile on a GPU, by an earlier version that shared it with the four others, which did not end.
@@ -50,7 +50,7 @@ MEMORY = {
     "01_text_generation": 1.8,
     "02_deep_dream": 1.7,
     "03_neural_style_transfer": 1.2,
-    "04_variational_autoencoder": 3.1,
+    "04_variational_autoencoder": 2.1,
     "05_dcgan": 2.1,
 }
 
