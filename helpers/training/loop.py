@@ -37,8 +37,8 @@ class Training:
                 trains the network `x`.
             folder: where checkpoints go.
             settings: what else the training depends on: budgets, the seed.
-            monitor: the held-out figure (smaller is better) that chooses the best weights. With None (a GAN has no
-                such figure) the weights after the last whole epoch are kept.
+            monitor: the held-out figure (smaller is better) that chooses the best weights. An epoch without it is not
+                chosen. With None, or as long as no epoch has it, the weights after the last whole epoch are kept.
 
         Raises:
             UserError: the model has no weights yet, or no optimiser.
@@ -82,7 +82,7 @@ class Training:
         Args:
             batches: gives the epoch's (inputs, targets), in an order that depends on the epoch alone, from 0.
             epochs: the total, those of earlier calls included.
-            validate: called after each epoch; returns held-out figures, `monitor` among them if there is one.
+            validate: called after each epoch; returns held-out figures, which `monitor` may be one of.
             on_epoch: called with the history so far, to show it; what it adds to the last record is kept.
             snapshot: called after each epoch, before `on_epoch`. The array that it returns (a progress picture) is
                 added to `snapshots`, which the checkpoints keep.
@@ -121,7 +121,7 @@ class Training:
         losses = self.model.fit(dataset, shuffle=False, verbose=0, callbacks=[watch]).history
         self._check_finite(watch.not_finite or _not_finite(self._variables))  # no loss follows an epoch's last step
         held_out = {name: float(value) for name, value in validate().items()}
-        self._check_finite("" if not self.monitor or math.isfinite(held_out[self.monitor]) else self.monitor)
+        self._check_finite("" if math.isfinite(held_out.get(self.monitor, 0.0)) else self.monitor)
         before = self.history[-1] if self.history else {"seconds": 0.0, "step": 0}
         record = {
             "epoch": len(self.history) + 1,
@@ -132,10 +132,11 @@ class Training:
         }
         self.history.append(record)
         self.model._is_trained = True
-        shown = [self.monitor] if self.monitor else list(losses)[:2]
+        shown = [self.monitor] if self.monitor in record else list(losses)[:2]
         line.note = f"epoch {record['epoch']}: " + ", ".join(f"{name} {record[name]:.3f}" for name in shown)
-        if self.monitor is None or record[self.monitor] < self.best_figure:
-            self.best_figure, self._best = record.get(self.monitor, math.inf), values_of(self._weights)
+        figure = record.get(self.monitor, math.inf)
+        if figure < self.best_figure or self.best_figure == math.inf:  # until there is a figure, the newest are kept
+            self.best_figure, self._best = figure, values_of(self._weights)
 
     def _check_finite(self, figure: str) -> None:
         """Raise a UserError about the figure or variable that is not finite, if there is one."""
