@@ -12,12 +12,15 @@ from helpers.session import UserError
 FRAMES = [np.full((4, 4, 3), grey) for grey in (0.0, 0.5, 1.0)]
 
 
-def test_a_picture_is_enlarged_by_whole_pixels():
-    picture = np.random.default_rng(0).random((28, 20, 3))
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_picture_is_enlarged_smoothly_by_a_whole_factor(channels):
+    picture = np.zeros((28, 20, *channels))
+    picture[:, 10:] = 1  # an edge: repeated pixels would have two values only
     large = enlarged(picture, 200)
-    assert large.shape == (7 * 28, 7 * 20, 3)
-    np.testing.assert_array_equal(large[3::7, 6::7], picture)
-    assert enlarged(picture, 5).shape == picture.shape
+    assert large.shape == (7 * 28, 7 * 20, *channels) and large.min() >= 0 and large.max() <= 1
+    np.testing.assert_allclose(large[3::7, 3::7][:, [0, 5, -6, -1]], picture[:, [0, 5, -6, -1]], atol=0.01)
+    assert len(np.unique(large)) > 5
+    assert enlarged(picture, 5) is picture
 
 
 @pytest.mark.parametrize("pictures", [np.full((1, 4, 4), np.nan), np.full((1, 4, 4, 3), np.inf)])

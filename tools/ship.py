@@ -51,6 +51,7 @@ LICENCES = {
 TEXTS_MADE_BY = "the model, loss, batches and optimiser of notebook 01, full profile"
 LATENT = 128  # of the GAN
 GAN_FIGURES = ("accuracy", "D(real)", "D(fake)", "spread")
+STORED = ("faces", "equal rates", "the discriminator wins", "one face for all")  # trainings of notebook 05
 
 
 def newest(folder: Path) -> tuple[list[np.ndarray], list[dict]]:
@@ -60,7 +61,7 @@ def newest(folder: Path) -> tuple[list[np.ndarray], list[dict]]:
     if not loaded:
         raise UserError(f"there are no checkpoints below {folder}. Run the notebook in the full profile first.")
     arrays, state = max(loaded, key=lambda pair: pair[1]["history"][-1]["step"])
-    return arrays, state["history"]
+    return arrays[: len(arrays) - state["snapshots"]], state["history"]
 
 
 def take(variables: Sequence, folder: Path, best: bool) -> list[dict]:
@@ -85,8 +86,9 @@ def trained(history: list[dict], machine: str, which: str, unit: str = "epoch") 
     return f"{history[-1][unit]:,} {unit}s in {minutes:.0f} minutes on {machine}; {which}"
 
 
-def best_epoch(history: list[dict]) -> str:
-    return f"best after epoch {min(history, key=lambda record: record['validation'])['epoch']}"
+def best_epoch(history: list[dict], figure: str = "validation") -> str:
+    best = min(history, key=lambda record: record.get(figure, np.inf))
+    return f"best after epoch {best['epoch']}, {best['seconds'] / 60:.0f} minutes"
 
 
 def scored(nats: np.ndarray, symbol: str) -> str:
@@ -194,29 +196,41 @@ def ship_gan(
     gan.compile()
     metrics = {id(variable) for variable in gan.metrics_variables}
     variables = [variable for variable in gan.variables if id(variable) not in metrics]
-    history = take(variables, folder / "checkpoints" / "faces", best=False)
-    net = feature_model()
-    fakes = notebook.paint(gan, latents.fixed_noise(len(faces.test_images), LATENT, seed=11))
-    held_out, ours = (picture_features(net, pictures) for pictures in (faces.test_images, fakes))
-    distance = kernel_inception_distance(held_out, ours, subset_size=min(450, len(ours) // 2))
+    history = take(variables, folder / "checkpoints" / "faces", best=True)
+    best = min((record for record in history if "KID" in record), key=lambda record: record["KID"])
+    net, reporting = feature_model(), faces.test_images[1::2]  # the other half has chosen the epoch
+    fakes = notebook.paint(gan, latents.fixed_noise(len(reporting), LATENT, seed=11))
+    held_out, ours = (picture_features(net, pictures) for pictures in (reporting, fakes))
+    distance = kernel_inception_distance(held_out, ours, subset_size=len(ours) // 2)
     count = f"{len(faces.train_images):,}"
     real = f"{faces.source.split(':')[0]}, {count} training pictures"
     facts = card(
         name,
-        made_by="the networks, losses and training of notebook 05, preset paper",
+        made_by="the networks, losses and training of notebook 05, with DiffAugment",
         weights=f"the averaged generator ({LATENT} latents), then the discriminator",
         data=real if faces.is_real else f"{count} faces drawn by this project",
-        training=trained(history, machine, "the last weights"),
-        at_the_end=", ".join(f"{figure} {history[-1][figure]:.2f}" for figure in GAN_FIGURES),
-        held_out=f"KID {distance} with {net.name} against {len(held_out):,} test pictures, {distance.subsets} subsets "
-        f"of {distance.subset_size} (not comparable with published KIDs)",
+        training=trained(history, machine, best_epoch(history, "KID")),
+        at_that_epoch=", ".join(f"{figure} {best[figure]:.2f}" for figure in GAN_FIGURES),
+        held_out=f"KID {distance} with {net.name} against {len(held_out):,} held-out pictures, which chose nothing, "
+        f"{distance.subsets} subsets of {distance.subset_size} (not comparable with published KIDs)",
     )
     weights.save(name, keras.Sequential([gan.averaged, gan.discriminator]), [], facts, into)
+
+
+def ship_histories(name: str, folder: Path, machine: str, into: Path = weights.FOLDER) -> None:
+    """Ship the histories of notebook 05's stored trainings; each is below `folder`, in a folder of its name."""
+    histories = {each: newest(folder / each / "checkpoints" / "faces")[1] for each in STORED}
+    for history in histories.values():
+        for record in history:
+            record |= {key: float(f"{value:.4g}") for key, value in record.items() if isinstance(value, float)}
+    text = json.dumps({"facts": {"machine": machine}, "histories": histories})
+    (into / f"{name}.json").write_text(text.replace("}, {", "},\n{") + "\n", encoding="utf-8")
 
 
 SHIPPERS = {"nietzsche_lstm": ship_characters, "imdb_transformer": ship_words}
 SHIPPERS |= dict.fromkeys(("mnist_vae", "fashion_vae", "celeba_vae"), ship_vae)
 SHIPPERS |= dict.fromkeys(("celeba_gan", "drawn_gan"), ship_gan)
+SHIPPERS["gan_histories"] = ship_histories
 
 
 def main() -> int:

@@ -27,10 +27,10 @@ from tools.standins import draw_part
 SEED = 1  # of the training, as in the notebook
 
 
-def drawn_faces(count: int) -> face_data.Faces:
-    """Return `count` drawn training faces, and the drawn test faces that ship."""
+def drawn_faces(count: int, test_count: int = 0) -> face_data.Faces:
+    """Return `count` drawn training faces, and `test_count` test faces, or those that ship."""
     images, attributes, columns = draw_part("faces", "train", count)
-    test_images, test_attributes, _ = standins.faces("test")
+    test_images, test_attributes, _ = draw_part("faces", "test", test_count) if test_count else standins.faces("test")
     names, test_names = ([f"drawn {number}" for number in range(len(part))] for part in (images, test_images))
     table = np.where(attributes, 1, -1).astype(np.int8)
     source = f"Faces drawn by this project: {count:,}."

@@ -9,8 +9,9 @@ from math import floor, log10
 
 import ipywidgets
 import numpy as np
+from PIL import Image
 
-from helpers.images import png_bytes
+from helpers.images import png_bytes, to_uint8
 from helpers.session import UserError
 
 LARGEST_SEED = 999_999  # far below the largest int32, so that a sampler may add to it
@@ -145,9 +146,13 @@ class Later:
 
 
 def enlarged(picture: np.ndarray, height: int) -> np.ndarray:
-    """Repeat the pixels of `(h, w, …)` by a whole factor, up to about `height` rows."""
-    factor = max(1, round(height / picture.shape[0]))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    """Return a picture in [0, 1], enlarged smoothly (Lanczos) by a whole factor to about `height` rows."""
+    factor = round(height / len(picture))
+    if factor <= 1:
+        return picture
+    image = Image.fromarray(to_uint8(picture))
+    image = image.resize((factor * image.width, factor * image.height), Image.Resampling.LANCZOS)
+    return np.asarray(image) / np.float32(255)
 
 
 def generated(decode: Callable, z: np.ndarray) -> np.ndarray:

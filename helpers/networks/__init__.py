@@ -1,7 +1,7 @@
 """Networks that were trained before: on ImageNet, and by this project."""
 
 from helpers.networks.pretrained import CENTRED, INCEPTION, VGG, Backbone, features, load_network
-from helpers.networks.weights import assign, load_weights
+from helpers.networks.weights import assign, load_histories, load_weights
 
 __all__ = [
     "Backbone",
@@ -10,6 +10,7 @@ __all__ = [
     "VGG",
     "assign",
     "features",
+    "load_histories",
     "load_network",
     "load_weights",
 ]

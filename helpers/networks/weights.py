@@ -81,6 +81,23 @@ def save(name: str, model: keras.Model, symbols: Sequence[str], facts: dict[str,
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def load_histories(name: str, folder: Path | None = None) -> dict[str, list[dict]]:
+    """Return the histories of trainings that ship: name → a record for each epoch, as `Training.fit` returns them.
+
+    Args:
+        name: of the file in data/pretrained, without its ending.
+        folder: where it lies, if not there.
+
+    Raises:
+        UserError: there is no such file, or it cannot be read.
+    """
+    path = Path(folder or FOLDER) / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["histories"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Get the project's folder again.") from error
+
+
 def values_of(variables: Sequence) -> list[np.ndarray]:
     """Return copies of the variables' values."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]

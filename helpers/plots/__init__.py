@@ -3,6 +3,7 @@
 from helpers.plots.figures import (
     adversarial_curves,
     attention_maps,
+    curve_panels,
     curves,
     latent_scatter,
     manifold,
@@ -20,6 +21,7 @@ __all__ = [
     "adversarial_curves",
     "animation",
     "attention_maps",
+    "curve_panels",
     "curves",
     "latent_scatter",
     "manifold",

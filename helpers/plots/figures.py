@@ -32,7 +32,6 @@ CLASS_COLOURS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
     *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
 )
-HEALTHY = (0.6, 0.9)  # accuracy of a discriminator; measured in notebook 05
 MAP_COLUMNS = 6  # pictures in a row beside a map
 
 
@@ -59,6 +58,7 @@ def curves(
     alt: str = "",
     log: bool = False,
     marks: Mapping[str, Sequence[float]] | None = None,
+    is_square: bool = False,
 ) -> PictureWithText:
     """Draw lines that differ in colour, dash and mark, with their names on the right.
 
@@ -70,10 +70,11 @@ def curves(
         alt: the same for those who cannot see it; without it, the title and the names of the lines.
         log: whether the vertical axis is logarithmic. A y that is not above 0 is then left out.
         marks: name → the values of x at which something happens, drawn as upright lines.
+        is_square: whether both axes have one scale, so that a circle is round.
     """
-    figure, (axis,) = _new_figure()
+    figure, (axis,) = _new_figure(height=4.5 if is_square else 3.2)
     _draw_lines(axis, series)
-    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.set(xlabel=xlabel, ylabel=ylabel, aspect="equal" if is_square else "auto")
     if all(isinstance(x, range) for x, _ in series.values()):  # counted, such as epochs
         axis.xaxis.get_major_locator().set_params(integer=True)
     if log:
@@ -87,6 +88,34 @@ def curves(
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     axis.set_title(title, fontsize=11)
     return picture(figure, alt or f"{title}. Lines: {', '.join(series)}")
+
+
+def curve_panels(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    xlabel: str,
+    title: str,
+    alt: str = "",
+) -> PictureWithText:
+    """Draw lines in panels below one another, over the same x.
+
+    Args:
+        panels: what y is in a panel, with its unit → the lines, as for `curves`.
+        xlabel: what x is, with its unit.
+        title: what the figure shows.
+        alt: the same for those who cannot see it; without it, the title and the names of the lines.
+    """
+    figure = Figure(figsize=(7.5, 0.8 + 2.1 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+    for axis, (ylabel, series) in zip(axes, panels.items(), strict=True):
+        _draw_lines(axis, series)
+        axis.set_ylabel(ylabel)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+        axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    axes[-1].set_xlabel(xlabel)
+    return _titled(
+        figure, title, alt or f"{title}. Lines: {', '.join(name for each in panels.values() for name in each)}"
+    )
 
 
 def _draw_lines(axis: Axes, series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
@@ -130,32 +159,41 @@ def training_curves(
     return picture(figure, f"Training and held-out loss over the steps, in {unit}; {last}")
 
 
-def adversarial_curves(history: Sequence[dict], title: str = "") -> PictureWithText:
-    """Draw a GAN's losses on the left, and the discriminator's verdicts on the right. Healthy accuracy is shaded.
+def adversarial_curves(
+    history: Sequence[dict], title: str = "", references: Mapping[str, float] | None = None
+) -> PictureWithText:
+    """Draw a GAN's losses, the discriminator's verdicts, and the KID where it was measured, a panel each.
 
     Args:
         history: a record an epoch, with means over it. `discriminator_loss` and `generator_loss` are in nats.
             `D(real)` and `D(fake)` are the mean probability of "real" that the discriminator gives to either kind.
             `accuracy` is the share of pictures that it judges rightly. `spread`, which may be missing, is how unlike
-            the fakes are, as a share of how unlike the reals are.
+            the fakes are, as a share of how unlike the reals are. `KID` may be missing in some records or in all.
         title: what the figure shows; without it, the figures of the last epoch.
+        references: name → loss of something to compare with, drawn as a horizontal line.
     """
-    last = history[-1]
+    last, scored = history[-1], [record for record in history if "KID" in record]
     spread = f", spread {last['spread']:.2f} of that of the reals" if "spread" in last else ""
-    state = f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}"
-    figure, (left, right) = _new_figure(2, width=10.5)
+    distance = f", KID {scored[-1]['KID']:.4f} after epoch {scored[-1]['epoch']}" if scored else ""
+    state = f"After epoch {last['epoch']}: the discriminator is right {last['accuracy']:.0%}{spread}{distance}"
+    figure, axes = _new_figure(3 if scored else 2, width=12.5 if scored else 10.5, height=3.6)
     losses = {"discriminator": "discriminator_loss", "generator": "generator_loss"}
     shares = {"D(real)": "D(real)", "D(fake)": "D(fake)", "accuracy": "accuracy", "spread of the fakes": "spread"}
-    epochs = [record["epoch"] for record in history]
-    for axis, names in ((left, losses), (right, shares)):
-        lines = {name: (epochs, [r[key] for r in history]) for name, key in names.items() if key in history[0]}
+    panels = [
+        ("loss, nats", losses, history),
+        ("share", shares, history),
+        ("KID, held-out faces", {"KID": "KID"}, scored),
+    ]
+    for axis, (ylabel, names, records) in zip(axes, panels, strict=False):
+        epochs = [record["epoch"] for record in records]
+        lines = {name: (epochs, [r[key] for r in records]) for name, key in names.items() if key in records[0]}
         _draw_lines(axis, lines)
-        axis.set_xlabel("epoch")
+        axis.set(xlabel="epoch", ylabel=ylabel, ylim=(0, None))
         axis.xaxis.get_major_locator().set_params(integer=True)
-    right.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    left.set(ylabel="loss, nats", ylim=(0, None))
-    right.axhspan(*HEALTHY, color=COLOURS[2], alpha=0.1)
-    right.set(ylabel="share; shaded: healthy accuracy", ylim=(0, 1.05))
+        for number, (name, value) in enumerate((references or {}).items() if axis is axes[0] else ()):
+            axis.axhline(value, color="0.4", linestyle=LEVEL_DASHES[number % 5], label=name)
+        axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    axes[1].set(ylim=(0, 1.05))
     return _titled(figure, title or state, f"{title or 'Losses and verdicts'}. {state}")
 
 

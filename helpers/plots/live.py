@@ -11,7 +11,7 @@ from helpers.plots.figures import adversarial_curves, training_curves
 from helpers.plots.pictures import picture_table
 from helpers.plots.tables import table
 
-WON = 0.98  # accuracy of a discriminator that leaves the generator almost nothing to learn
+WON = 0.95  # accuracy, two epochs in a row, of a discriminator whose generator no longer keeps up
 COLLAPSED = 0.5  # spread of the generated pictures as a share of the real ones'
 EARLY = 1_000  # steps; before it, the fakes of a healthy training may also be alike
 REMEDIES = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
@@ -65,7 +65,7 @@ class LiveCurves:
 
 
 def trouble(history: Sequence[dict]) -> str:
-    """Return what is wrong with the last two epochs of a GAN's training, and what may help; "" if nothing is wrong.
+    """Return what is wrong with the last epochs of a GAN's training, who is to blame and what may help; "" if nothing.
 
     Args:
         history: as for `adversarial_curves`.
@@ -73,17 +73,20 @@ def trouble(history: Sequence[dict]) -> str:
     recent = history[-2:]
     if len(recent) < 2:
         return ""
-    accuracy, fake = (min(record[name] for record in recent) for name in ("accuracy", "D(fake)"))
-    if accuracy > WON:
+    accuracy, fake = (recent[-1][name] for name in ("accuracy", "D(fake)"))
+    spreads = [record.get("spread", 1.0) for record in history]
+    late = max(spreads[:-1]) >= COLLAPSED or recent[0].get("step", EARLY) >= EARLY
+    is_alike = late and spreads[-1] < COLLAPSED and spreads[-1] < max(spreads[:-1]) + 1e-9
+    alike = f"the fakes differ from one another only {spreads[-1]:.2f} times as much as reals do"
+    if min(record["accuracy"] for record in recent) > WON:
+        also = f" And {alike}." if is_alike else ""
         return (
-            f"The discriminator wins. It judges {accuracy:.0%} rightly, and its probability of real for fakes is "
-            f"{fake:.3f}, so the generator learns almost nothing from it. Try {REMEDIES}."
+            f"The discriminator wins: it judges {accuracy:.0%} rightly, and its probability of real for fakes is "
+            f"{fake:.3f}.{also} Try {REMEDIES}."
         )
-    had_variety = any(record.get("spread", 1.0) >= COLLAPSED for record in history)
-    is_late = had_variety or recent[0].get("step", EARLY) >= EARLY
-    if is_late and all(record.get("spread", 1.0) < COLLAPSED for record in recent):
+    if is_alike:
         return (
-            f"The generated pictures differ from one another only {recent[-1]['spread']:.2f} times as much as real "
-            "ones do: the generator has collapsed, or is about to. Try a smaller rate for it, and reset the training."
+            f"Mode collapse: {alike}. The discriminator does not win (it judges {accuracy:.0%} rightly), so try a "
+            "smaller rate for the generator; then reset the training."
         )
     return ""
