@@ -136,6 +136,6 @@ def gan_training(sizes: Sizes) -> list[Row]:
         (lambda: ours.fit(dataset, shuffle=False, verbose=0), len(faces)),
         sizes.repeats,
     )
-    costs = tuple(notebook.step_operations(ours.generator, ours.discriminator, shares=one) for one in (False, True))
+    costs = tuple(notebook.step_operations(ours.generator, ours.discriminator, paintings) for paintings in (2, 1))
     remark = f"arithmetic a picture: {costs[0] / 1e9:.3g} and {costs[1] / 1e9:.3g} GFLOP; faces of {SIDE}x{SIDE}."
     return [rate_row(f"GAN training, {EDITION}'s network, pictures", "per second", *rates, 1.2, [remark], costs)]

@@ -1,4 +1,4 @@
-"""Points of latent spaces: noise, grids, paths between two points, attribute vectors.
+"""Points of latent spaces: noise, grids, paths between two points.
 
 A latent is a row of floats. All functions are pure NumPy, compute in float64 and return float32.
 """
@@ -75,31 +75,6 @@ def interpolate(
 def spherical_path(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Return `steps` points (at least 2) evenly along the great circle, both ends included; see `interpolate`."""
     return interpolate(start, end, np.linspace(0, 1, steps), spherical=True)
-
-
-def attribute_vector(means: np.ndarray, has: np.ndarray) -> np.ndarray:
-    """Return the step in latent space from "without" to "with" an attribute: the difference of the two groups' means.
-
-    From Larsen et al. (2016), "Autoencoding beyond pixels using a learned similarity metric". Give encoded means, not
-    draws: the noise of draws only makes the vector less certain.
-
-    Args:
-        means: floats `(n, dimensions)`, one encoded picture a row.
-        has: bool `(n,)`.
-
-    Returns:
-        float32 `(dimensions,)`.
-
-    Raises:
-        UserError: `has` is not boolean (CelebA's own -1 and 1 would both count as true), or all or none of the
-            pictures have the attribute.
-    """
-    if has.dtype != bool:
-        raise UserError(f"`has` must be True or False for each latent, not {has.dtype}. Compare with 1 to make it so.")
-    if has.all() or not has.any():
-        whom = "every picture has" if has.any() else "no picture has"
-        raise UserError(f"{whom} the attribute, so there is nothing to compare. Choose another, or more pictures.")
-    return (means[has].mean(axis=0, dtype=np.float64) - means[~has].mean(axis=0, dtype=np.float64)).astype(np.float32)
 
 
 def check_latents(z: np.ndarray | Sequence, dimensions: int) -> np.ndarray:

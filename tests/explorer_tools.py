@@ -11,7 +11,7 @@ SECONDS = 20  # more than any of this needs; only a hang takes as long
 
 
 class Decoder:
-    """A decoder whose pictures hold the first two latents as grey levels; remembers its calls."""
+    """A decoder whose pictures hold the first latent as the grey of their left half, the second on the right."""
 
     def __init__(self, channels=()):
         self.channels, self.calls, self.error = channels, [], None
@@ -20,9 +20,9 @@ class Decoder:
         self.calls.append(z)
         if self.error:
             raise self.error
-        pictures = np.zeros((len(z), 4, 4, *self.channels), np.float32)
-        pictures[:, 0, :2] = np.clip(0.5 + z[:, :2] / 20, 0, 1).reshape(-1, 2, *[1] * len(self.channels))
-        return pictures
+        halves = np.clip(0.5 + z[:, :2] / 20, 0, 1).astype(np.float32)
+        pictures = np.repeat(np.repeat(halves[:, None], 16, axis=1), 8, axis=2)  # (n, 16, 16)
+        return pictures.reshape(*pictures.shape, *[1] * len(self.channels)) * np.ones(self.channels, np.float32)
 
 
 def walk_through(widget):
@@ -51,9 +51,8 @@ def pixels(explorer, name):
 def first_two(explorer, name):
     """Return the two latents that a picture of `Decoder` holds, read back from the PNG."""
     picture = pixels(explorer, name)
-    factor = len(picture) // 4
-    corner = picture[0, [0, factor]]
-    return (corner if corner.ndim == 1 else corner[:, 0]) * 20 - 10
+    middles = picture[0, [len(picture) // 4, 3 * len(picture) // 4]]  # far from the edge, which is drawn smoothly
+    return (middles if middles.ndim == 1 else middles[:, 0]) * 20 - 10
 
 
 def upload(explorer, name, content):

@@ -22,7 +22,7 @@ def noise(seed):
 
 
 def bright(pictures):
-    return 10 * (pictures.mean(axis=(1, 2, 3)) - 0.0625)  # of a `Decoder`: above 0 where its latents are
+    return 10 * (pictures.mean(axis=(1, 2, 3)) - 0.5)  # of a `Decoder`: above 0 where its latents are
 
 
 def explorer_of(decoders, directions=None, judges=None):

@@ -1,4 +1,4 @@
-"""Latents: noise, grids in reading order, paths with exact ends, attribute vectors."""
+"""Latents: noise, grids in reading order, paths with exact ends."""
 
 from functools import partial
 
@@ -90,21 +90,6 @@ def test_a_zero_latent_has_no_direction_so_the_path_is_a_line():
     [end] = random()
     for ends in [(0 * end, end), (end, 0 * end), (0 * end, 0 * end)]:
         np.testing.assert_array_equal(path(*ends, 5), line(*ends, 5))
-
-
-def test_an_attribute_vector_is_the_difference_of_two_means():
-    means = np.array([[1, 10], [3, 10], [0, 4], [0, 2], [0, 0]], np.float32)
-    vector = latents.attribute_vector(means, np.array([True, True, False, False, False]))
-    np.testing.assert_array_equal(vector, [2, 8])
-    assert vector.dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("has", "message"), [([True] * 4, "every picture"), ([False] * 4, "no picture"), ([1, -1, 1, -1], "Compare with 1")]
-)
-def test_groups_that_cannot_be_compared_are_refused(has, message):
-    with pytest.raises(UserError, match=message):
-        latents.attribute_vector(random(4, 3), np.array(has))
 
 
 def test_checked_latents_are_a_batch_of_float32():

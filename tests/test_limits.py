@@ -24,7 +24,7 @@ KILLS = int(os.environ.get("SOAK_LIMIT_KILLS", 2))
 SECONDS = float(os.environ.get("SOAK_LIMIT_SECONDS", 0))
 TOGETHER = [profile for profile in os.environ.get("SOAK_TOGETHER", "").split(",") if profile]
 KILLED = "05_dcgan"  # two optimisers, checkpoints, pictures: it leaves the most if anything is left
-HEADINGS = ("Train", "The tricks")  # in turn, where runs are killed without a clock
+HEADINGS = ("Train", "Failures, on purpose")  # in turn, where runs are killed without a clock
 # Results, and what libraries make once in a home folder: caches and settings.
 ALLOWED = ("copy/build", "copy/data/cache", "home/.cache", "home/.config", "home/.ipython", "home/.keras")
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))

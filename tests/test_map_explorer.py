@@ -57,7 +57,7 @@ def test_grey_and_coloured_pictures_are_shown(channels):
     explorer = MapExplorer(Decoder(channels), POINTS, LABELS, NAMES, near)
     explorer.set(z1=4, z2=-4)
     np.testing.assert_allclose(first_two(explorer, "decoded"), [4, -4], atol=0.05)
-    assert pixels(explorer, "decoded").shape == (200, 200, *(channels if channels == (3,) else ()))
+    assert pixels(explorer, "decoded").shape == (192, 192, *(channels if channels == (3,) else ()))
 
 
 def test_decoders_with_maps_of_their_own_can_be_switched_between():

@@ -29,7 +29,7 @@ def test_form(path, check):
 
 
 def test_skeleton(path):
-    assert form.skeleton(form.read_as_is(path), path.stem in form.REWRITTEN) == []
+    assert form.skeleton(form.read_as_is(path)) == []
 
 
 def test_pictures(path):
@@ -78,7 +78,7 @@ PARTS = [*form.OPENING, "Part A: x", "Idea: y", *form.MIDDLE, "Part B: z", *form
     ],
 )
 def test_sections(names, fault):
-    faults = form.skeleton(new_notebook(cells=[new_markdown_cell(f"## {name}") for name in names]), is_rewritten=True)
+    faults = form.skeleton(new_notebook(cells=[new_markdown_cell(f"## {name}") for name in names]))
     assert fault in faults[0] if fault else faults == []
 
 

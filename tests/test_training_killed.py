@@ -39,7 +39,7 @@ def train_gan(folder, batches_of):
     names = "GAN", "number_generator", "number_discriminator", "number_batches", "train"
     nb = lift(ROOT / "notebooks" / "05_dcgan.ipynb", *names, folder=folder)
     gan = number_gan(nb)
-    picture = lambda: gan(latents.fixed_noise(9, 4, 1)).numpy()  # noqa: E731
+    picture = lambda: gan.averaged(latents.fixed_noise(9, 4, 1)).numpy()  # noqa: E731
     return nb.train(gan, "numbers", batches_of(lambda epoch: nb.number_batches(epoch).take(5)), EPOCHS, picture)
 
 

@@ -15,24 +15,20 @@ OPENING = ["Idea", "Setup"]
 MIDDLE = ["Data", "Look at a batch", "Model", "Loss", "Try it untrained", "Train", "Sample", "Explore"]
 MIDDLE += ["How good is it?", "What to notice"]
 CLOSING = ["From the books to here", "Checks", "Exercises", "Where it went next", "References"]
-REWRITTEN = {"01_text_generation", "02_deep_dream", "03_neural_style_transfer", "04_variational_autoencoder"}
-# They follow this; the others follow:
-BEFORE = [*MIDDLE[:-2], "Is it correct?", *MIDDLE[-2:]], ["Exercises", "References"]
 CELL_LINES, PICTURE_BYTES = 30, 500_000
 
 
-def skeleton(notebook: nbformat.NotebookNode, is_rewritten: bool = False) -> list[str]:
+def skeleton(notebook: nbformat.NotebookNode) -> list[str]:
     """The sections are in order; a notebook in parts ('# Part A: ...') repeats the middle ones in each part."""
-    middle, closing = (MIDDLE, CLOSING) if is_rewritten else BEFORE
     parts = [("the opening", [])]
     for title in headings(notebook):
         name = title.split(":")[0].strip()
         if name.startswith("Part "):
             parts.append((name, []))
-        elif name in [*OPENING, *middle, *closing] and not (name == "Idea" and len(parts) > 1):
+        elif name in [*OPENING, *MIDDLE, *CLOSING] and not (name == "Idea" and len(parts) > 1):
             parts[-1][1].append(name)
-    expected = [OPENING, *[middle for _ in parts[1:]]]
-    expected[-1] = expected[-1] + (closing if len(parts) > 1 else middle + closing)
+    expected = [OPENING, *[MIDDLE for _ in parts[1:]]]
+    expected[-1] = expected[-1] + (CLOSING if len(parts) > 1 else MIDDLE + CLOSING)
     return [
         f"{where} lacks {', '.join(missing)}"
         if (missing := [name for name in wanted if name not in found])

@@ -25,7 +25,7 @@ from helpers.plots.figures import COLOURS
 from helpers.session import UserError
 
 FRAMES = 60  # steps of a walk: three seconds
-FURTHEST = 3.0  # how often a direction may be added
+FURTHEST = 4.0  # how often a direction may be added
 STRIP = {"none": 0.0, "half": 0.5, "full": 1.0}  # truncations of the small pictures
 HEIGHT = 320  # pixels, about that of the large picture
 

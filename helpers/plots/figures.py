@@ -188,10 +188,10 @@ def adversarial_curves(
         epochs = [record["epoch"] for record in records]
         lines = {name: (epochs, [r[key] for r in records]) for name, key in names.items() if key in records[0]}
         _draw_lines(axis, lines)
-        axis.set(xlabel="epoch", ylabel=ylabel, ylim=(0, None))
-        axis.xaxis.get_major_locator().set_params(integer=True)
         for number, (name, value) in enumerate((references or {}).items() if axis is axes[0] else ()):
             axis.axhline(value, color="0.4", linestyle=LEVEL_DASHES[number % 5], label=name)
+        axis.set(xlabel="epoch", ylabel=ylabel, ylim=(0, None))
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     axes[1].set(ylim=(0, 1.05))
     return _titled(figure, title or state, f"{title or 'Losses and verdicts'}. {state}")
