@@ -1,4 +1,4 @@
-"""GAN on faces: the second edition's recipe as printed, with a shared fake, and notebook 05's preset `paper`."""
+"""GAN on faces: the second edition's recipe as printed, with a shared fake, and notebook 05's own networks."""
 
 from __future__ import annotations
 

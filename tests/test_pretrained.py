@@ -114,3 +114,15 @@ def test_what_float16_cannot_hold_is_not_written(tmp_path, value):
     with pytest.raises(UserError, match="float16"):
         stored_weights.save("big", model, SYMBOLS, FACTS, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stored_histories_are_those_of_trainings_and_a_damaged_file_is_refused(tmp_path):
+    histories = stored_weights.load_histories("gan_histories")
+    assert len(histories) == 4
+    for history in histories.values():
+        assert [record["epoch"] for record in history] == list(range(1, len(history) + 1))
+        assert {"discriminator_loss", "generator_loss", "accuracy", "spread"} <= set(history[-1])
+    (tmp_path / "cut.json").write_text('{"histories": ')
+    for name in ("cut", "none"):
+        with pytest.raises(UserError, match=f"{name}.json cannot be read"):
+            stored_weights.load_histories(name, tmp_path)

@@ -1,5 +1,7 @@
 """Shipping: the file has the best weights, or a GAN's averaged generator of the longest training; its card is true."""
 
+from contextlib import nullcontext
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from helpers.data import texts
 from helpers.networks import weights
 from helpers.session import UserError
 from helpers.training.loop import Training
-from tools import ship, train_drawn_vae
+from tools import ship, train_drawn_vae, train_gan
 from tools.lift import lift
 
 pytestmark = pytest.mark.slow  # a tool's, used once in a long while
@@ -144,3 +146,29 @@ def test_a_language_model_arrives_with_its_score_on_test_text(tmp_path, monkeypa
     assert facts["held out"].startswith(f"{nats.mean():.3f} ± {error:.3f} nats per {unit}")
     assert f"{len(nats):,} {kind}" in facts["held out"] and "best after epoch 1" in facts["training"]
     assert unit == "character" or f"(perplexity {np.exp(nats.mean()):.0f})" in facts["held out"]
+
+
+def test_a_gan_of_drawn_faces_is_trained_until_its_time_is_up_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("NB_DATA", "standin")
+    faces = train_drawn_vae.drawn_faces(32, 8)
+    for minutes, epochs in ((0, 2), (1e9, 4)):
+        monkeypatch.setattr(train_gan, "Training", Ending if minutes else train_gan.Training)
+        with pytest.raises(Ended) if minutes else nullcontext():
+            train_gan.train(tmp_path, faces, minutes, kid_every=2)
+        [history] = [ship.newest(tmp_path / "checkpoints" / "faces")[1]]
+        assert [("KID" in record) for record in history] == [False, True] * (epochs // 2)
+    ship.ship_gan("drawn_gan", tmp_path, "a machine", tmp_path / "shipped", faces)
+    assert "KID" in weights.load_weights("drawn_gan", tmp_path / "shipped").facts["held out"]
+
+
+class Ended(Exception):
+    pass
+
+
+class Ending(Training):
+    """A training that ends after its second round."""
+
+    def fit(self, batches, epochs, *rest):
+        if epochs > 4:
+            raise Ended
+        return super().fit(batches, epochs, *rest)
