@@ -121,4 +121,4 @@ def _painted(notebook: object, model: keras.Model, z: np.ndarray) -> np.ndarray:
     if isinstance(model, RecipeGAN):
         some = [model.generator(part).numpy() for part in np.split(z, range(20, len(z), 20))]
         return images.to_uint8(np.concatenate(some))
-    return notebook.paint(model, z)
+    return notebook.paint(model.averaged, z)

@@ -244,7 +244,7 @@ def test_spread_is_that_of_the_fakes_as_a_share_of_the_reals(nb, faces):
         def __init__(self, pictures):
             self.pictures = pictures
 
-        def averaged(self, z, training):
+        def __call__(self, z, training):
             return self.pictures[: len(z)]
 
     real = faces / np.float32(255)
@@ -265,7 +265,7 @@ def test_directions_are_found_where_they_are_and_share_nothing(nb):
     """Brightness is the first latent, redness the mean of the first two; readers who know both."""
 
     class Linear:
-        def averaged(self, z, training):
+        def __call__(self, z, training):
             grey, red = expit(z[:, 0]), expit((z[:, 0] + z[:, 1]) / 2**0.5)
             return np.stack([red, grey, grey], axis=-1)[:, None, None] * np.ones((1, 4, 4, 1), np.float32)
 
@@ -303,10 +303,33 @@ def test_the_vaes_decoder_is_that_of_notebook_04(nb, name):
 def test_shipped_weights_fit_and_paint_different_faces(nb, name):
     gan, shipped = nb.face_gan(), stored_weights.load_weights(name)
     shipped.put_into(keras.Sequential([gan.averaged, gan.discriminator]))
-    painted = nb.paint(gan, latents.fixed_noise(150, 128, 1))  # in two batches
+    painted = nb.paint(gan.averaged, latents.fixed_noise(150, 128, 1))  # in two batches
     assert painted.dtype == np.uint8 and painted.shape == (150, 64, 64, 3)
     assert painted.std(axis=0).mean() > 20 and painted.std(axis=(1, 2, 3)).min() > 10
     assert ("CelebA" in shipped.facts["licence"]) == (name == "celeba_gan")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return stored_weights.load_histories("gan_histories")
+
+
+def test_the_diagnosis_describes_the_stored_training(stored):
+    history = stored["faces"]
+    late = [record for record in history if record["epoch"] > 10]
+    ends = lambda key: [f(record[key] for record in late) for f in (min, max)]  # noqa: E731
+    said = PROSE.said(r"stays between ([\d.]+) and ([\d.]+), the generator's between ([\d.]+) and ([\d.]+)\. ")
+    np.testing.assert_allclose(said, [*ends("discriminator_loss"), *ends("generator_loss")], atol=0.0051)
+    first, best = PROSE.said(r"the KID falls from ([\d.]+) to ([\d.]+)\. ")
+    kids = {record["epoch"]: record["KID"] for record in history if "KID" in record}
+    assert abs(kids[10] - first) < 6e-4 and abs(min(kids.values()) - best) < 6e-4
+    low, high = PROSE.said(r"right about (\d+)% to (\d+)% of the pictures")
+    np.testing.assert_allclose(ends("accuracy"), [low / 100, high / 100], atol=0.0051)
+    real, fake = PROSE.said(r"D\(real\) stays near ([\d.]+) and D\(fake\) near ([\d.]+)\. ")
+    assert max(abs(value - real) for value in ends("D(real)")) < 0.02
+    assert max(abs(value - fake) for value in ends("D(fake)")) < 0.02
+    rises = PROSE.said(r"The spread rises from ([\d.]+) to ([\d.]+\d)\.")
+    np.testing.assert_allclose([history[0]["spread"], history[-1]["spread"]], rises, atol=0.006)
 
 
 def answer(number):

@@ -199,7 +199,7 @@ def ship_gan(
     history = take(variables, folder / "checkpoints" / "faces", best=True)
     best = min((record for record in history if "KID" in record), key=lambda record: record["KID"])
     net, reporting = feature_model(), faces.test_images[1::2]  # the other half has chosen the epoch
-    fakes = notebook.paint(gan, latents.fixed_noise(len(reporting), LATENT, seed=11))
+    fakes = notebook.paint(gan.averaged, latents.fixed_noise(len(reporting), LATENT, seed=11))
     held_out, ours = (picture_features(net, pictures) for pictures in (reporting, fakes))
     distance = kernel_inception_distance(held_out, ours, subset_size=len(ours) // 2)
     count = f"{len(faces.train_images):,}"

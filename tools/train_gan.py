@@ -35,14 +35,14 @@ def train(folder: Path, faces: face_data.Faces, minutes: float, kid_every: int) 
     training = Training(gan, folder / "checkpoints" / "faces", {"seed": SEED}, monitor="KID")
 
     def measure() -> dict[str, float]:
-        found = {"spread": notebook.spread(gan, faces.train_images)}
+        found = {"spread": notebook.spread(gan.averaged, faces.train_images)}
         if (len(training.history) + 1) % kid_every == 0:
-            found["KID"] = notebook.kid_to(known, gan, net)
+            found["KID"] = notebook.kid_to(known, gan.averaged, net)
         return found
 
     while not training.history or training.history[-1]["seconds"] < 60 * minutes:
         epochs = len(training.history) + kid_every
-        training.fit(batches, epochs, measure, lambda history: None, lambda: notebook.paint(gan, noise))
+        training.fit(batches, epochs, measure, lambda history: None, lambda: notebook.paint(gan.averaged, noise))
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from helpers.plots.pictures import picture_table
 from helpers.plots.tables import table
 
 WON = 0.95  # accuracy, two epochs in a row, of a discriminator whose generator no longer keeps up
-COLLAPSED = 0.5  # spread of the generated pictures as a share of the real ones'
+SURE = 5.0  # nats, the generator's loss, likewise: fakes are then called real with a probability of less than 0.01
+COLLAPSED = 0.6  # spread of the fakes as a share of that of the reals; healthy trainings came to 0.9 and more
 EARLY = 1_000  # steps; before it, the fakes of a healthy training may also be alike
 REMEDIES = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
 
@@ -65,7 +66,7 @@ class LiveCurves:
 
 
 def trouble(history: Sequence[dict]) -> str:
-    """Return what is wrong with the last epochs of a GAN's training, who is to blame and what may help; "" if nothing.
+    """Return what is wrong with the last epochs of a GAN's training, who is ahead and what may help; "" if nothing.
 
     Args:
         history: as for `adversarial_curves`.
@@ -73,20 +74,19 @@ def trouble(history: Sequence[dict]) -> str:
     recent = history[-2:]
     if len(recent) < 2:
         return ""
-    accuracy, fake = (recent[-1][name] for name in ("accuracy", "D(fake)"))
-    spreads = [record.get("spread", 1.0) for record in history]
-    late = max(spreads[:-1]) >= COLLAPSED or recent[0].get("step", EARLY) >= EARLY
-    is_alike = late and spreads[-1] < COLLAPSED and spreads[-1] < max(spreads[:-1]) + 1e-9
+    last, spreads = recent[-1], [record.get("spread", 1.0) for record in history]
+    is_late = max(spreads) >= COLLAPSED or recent[0].get("step", EARLY) >= EARLY
     alike = f"the fakes differ from one another only {spreads[-1]:.2f} times as much as reals do"
-    if min(record["accuracy"] for record in recent) > WON:
-        also = f" And {alike}." if is_alike else ""
+    is_alike = is_late and spreads[-1] < COLLAPSED
+    also = f" And {alike}." if is_alike else ""
+    if min(record["accuracy"] for record in recent) > WON or min(record["generator_loss"] for record in recent) > SURE:
         return (
-            f"The discriminator wins: it judges {accuracy:.0%} rightly, and its probability of real for fakes is "
-            f"{fake:.3f}.{also} Try {REMEDIES}."
+            f"The discriminator is ahead: it judges {last['accuracy']:.0%} rightly, and the generator's loss is "
+            f"{last['generator_loss']:.3g} nats (0.69 where it is undecided).{also} Try {REMEDIES}."
         )
     if is_alike:
         return (
-            f"Mode collapse: {alike}. The discriminator does not win (it judges {accuracy:.0%} rightly), so try a "
-            "smaller rate for the generator; then reset the training."
+            f"Mode collapse: {alike}. The discriminator is not ahead (it judges {last['accuracy']:.0%} rightly), so "
+            "try a smaller rate for the generator; then reset the training."
         )
     return ""
