@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import expit, log_expit, logit
 from trainings import all_equal, number_gan
 
-from helpers import latents, metrics
+from helpers import latents, metrics, plots
 from helpers.networks import weights as stored_weights
 from helpers.networks.weights import values_of
 from tools.lift import lift
@@ -330,6 +330,22 @@ def test_the_diagnosis_describes_the_stored_training(stored):
     assert max(abs(value - fake) for value in ends("D(fake)")) < 0.02
     rises = PROSE.said(r"The spread rises from ([\d.]+) to ([\d.]+\d)\.")
     np.testing.assert_allclose([history[0]["spread"], history[-1]["spread"]], rises, atol=0.006)
+
+
+def test_the_failures_are_those_of_the_stored_trainings(stored):
+    wins, alike, mended = (stored[name] for name in ("the discriminator wins", "one face for all", "equal rates"))
+    said = PROSE.said(r"right about (\d+)% to (\d+)% of the pictures, and far too sure")
+    accuracies = [100 * record["accuracy"] for record in wins]
+    np.testing.assert_allclose([min(accuracies), max(accuracies)], said, atol=0.51)
+    [loss] = PROSE.said(r"loss goes up to ([\d,]+) nats")
+    assert max(record["generator_loss"] for record in wins) == pytest.approx(loss, rel=0.01)
+    kids = PROSE.said(r"KID: ([\d.]+), with equal rates ([\d.]+\d)\.")
+    np.testing.assert_allclose([wins[-1]["KID"], mended[-1]["KID"]], kids, atol=5e-3)
+    spreads = PROSE.said(r"Only the spread tells: ([\d.]+) and ([\d.]+) in the last two")
+    np.testing.assert_allclose([record["spread"] for record in alike[-2:]], spreads, atol=0.005)
+    assert all(abs(record["discriminator_loss"] - 1.376) < 0.05 for record in alike)
+    assert "discriminator is ahead" in plots.trouble(wins) and "Mode collapse" in plots.trouble(alike)
+    assert plots.trouble(mended) == plots.trouble(stored["faces"]) == ""
 
 
 def answer(number):
