@@ -54,9 +54,9 @@ import numpy as np
 from helpers.explorers import FaceExplorer, FrameSlider, GeneratorExplorer, MapExplorer, PictureExplorer, TextExplorer
 from helpers.explorers import Written, nearest_picture, sliders
 
-def decode(z):  # the first column is a grey that z moves a little, the others waves that show the least move
-    z = z[:, :1, None, None]
-    waves = 0.5 + z / 20 + 0.3 * np.sin(np.linspace(0, 60, 64)[:, None] * z)
+def decode(z):  # the first columns are a grey that z moves a little, the others waves that show the least move
+    z, place = z[:, :1, None, None], np.arange(64)[:, None]
+    waves = 0.5 + z / 20 + 0.3 * np.sin(place * z) * (place > 8)
     return np.broadcast_to(np.clip(waves, 0, 1), (len(z), 64, 64, 3)).astype(np.float32)""",
     """def paint(picture, report, strength):
     report("painting", 0.5, picture)

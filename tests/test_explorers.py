@@ -12,11 +12,11 @@ from helpers.session import UserError
 FRAMES = [np.full((4, 4, 3), grey) for grey in (0.0, 0.5, 1.0)]
 
 
-@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
 def test_a_picture_is_enlarged_smoothly_by_a_whole_factor(channels):
     picture = np.zeros((28, 20, *channels))
     picture[:, 10:] = 1  # an edge: repeated pixels would have two values only
-    large = enlarged(picture, 200)
+    large = enlarged(picture, 200).reshape(7 * 28, -1, *channels)  # grey: with or without an axis of its own
     assert large.shape == (7 * 28, 7 * 20, *channels) and large.min() >= 0 and large.max() <= 1
     np.testing.assert_allclose(large[3::7, 3::7][:, [0, 5, -6, -1]], picture[:, [0, 5, -6, -1]], atol=0.01)
     assert len(np.unique(large)) > 5

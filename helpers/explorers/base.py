@@ -150,7 +150,8 @@ def enlarged(picture: np.ndarray, height: int) -> np.ndarray:
     factor = round(height / len(picture))
     if factor <= 1:
         return picture
-    image = Image.fromarray(to_uint8(picture))
+    pixels = to_uint8(picture)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
     image = image.resize((factor * image.width, factor * image.height), Image.Resampling.LANCZOS)
     return np.asarray(image) / np.float32(255)
 
