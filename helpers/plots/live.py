@@ -13,7 +13,7 @@ from helpers.plots.tables import table
 
 WON = 0.95  # accuracy, two epochs in a row, of a discriminator whose generator no longer keeps up
 SURE = 5.0  # nats, the generator's loss, likewise: fakes are then called real with a probability of less than 0.01
-COLLAPSED = 0.6  # spread of the fakes as a share of that of the reals; healthy trainings came to 0.9 and more
+COLLAPSED = 0.5  # spread of the fakes as a share of that of the reals
 EARLY = 1_000  # steps; before it, the fakes of a healthy training may also be alike
 REMEDIES = "more dropout in the discriminator, a smaller rate for it, or smoothed labels; then reset the training"
 
